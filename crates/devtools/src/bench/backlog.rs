@@ -1,0 +1,122 @@
+//! A restart after an outage: a million deliveries are overdue, and new events keep coming.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use spillway_model::{Configuration, Event, HeaderBlock, IdGenerator, NewDelivery, NewEvent, SystemClock};
+
+use super::client::{Seen, open_loop};
+use super::intake::{OPEN_LOOP_CONNECTIONS, check};
+use super::servers::Sink;
+use super::setup::{Bench, Ground, Plan, requests};
+use super::table::{Bar, Figure, Table};
+use super::{BenchArgs, Engine};
+use crate::Failure;
+
+/// New events each second meanwhile.
+const RATE: f64 = 500.0;
+const BATCH: usize = 1_000;
+
+pub(crate) async fn run(arguments: &BenchArgs, overdue: usize) -> Result<Table, Failure> {
+    let mut table = Table::new(format!("{overdue} overdue deliveries, new events at {RATE}/s meanwhile"));
+    for engine in arguments.engines() {
+        let [mut drained, mut claims, mut without, mut with, mut ready] = <[Vec<f64>; 5]>::default();
+        for _ in 0..arguments.rounds {
+            let sink = Sink::default();
+            let bench = Bench::start(arguments, Plan::new(engine, Some(sink.listen().await?))).await?;
+            let seen = load(&bench, arguments.round()).await?;
+            without.push(seen.quantile_ms(0.99));
+            let ground = bench.stop()?;
+            fill(&ground, overdue).await?;
+            let before = sink.received();
+            let bench = ground.start()?;
+            ready.push(bench.gateway.start_time.as_secs_f64() * 1e3);
+            let begun = Instant::now();
+            let seen = load(&bench, arguments.round()).await?;
+            with.push(seen.quantile_ms(0.99));
+            drained.push((sink.received() - before) as f64 / begun.elapsed().as_secs_f64() - RATE);
+            claims.push(bench.query_p95_ms("claim").await?);
+            bench.stop()?;
+        }
+        let name = engine.name();
+        let without = Figure::new(format!("{name}: acknowledgement p99 without backlog"), "ms", without);
+        let with = Figure::new(format!("{name}: acknowledgement p99 with backlog"), "ms", with).against(&without);
+        table.push(Figure::new(format!("{name}: start to ready"), "ms", ready).bar(Bar::AtMost(500.0)));
+        table.push(Figure::new(format!("{name}: drained"), "/s", drained).bar(Bar::AtLeast(5_000.0)));
+        table.push(Figure::new(format!("{name}: claim p95, not above"), "ms", claims).bar(Bar::AtMost(10.0)));
+        table.push(without);
+        table.push(with.bar(Bar::RatioAtMost(2.0)));
+    }
+    Ok(table)
+}
+
+async fn load(bench: &Bench, duration: Duration) -> Result<Seen, Failure> {
+    let seen = open_loop(bench.address()?, requests(false)?, OPEN_LOOP_CONNECTIONS, RATE, duration).await?;
+    check(&seen)?;
+    Ok(seen)
+}
+
+/// Stores events whose deliveries have been due for a while.
+pub(crate) async fn fill(ground: &Ground, overdue: usize) -> Result<(), Failure> {
+    let store = ground.open_store().await?;
+    let configuration = store.configuration().await?;
+    let ids = IdGenerator::random(Arc::new(SystemClock));
+    if let Some(latest) = store.latest_event().await? {
+        ids.resume_after(latest);
+    }
+    for begun in (0..overdue).step_by(BATCH) {
+        let batch = BATCH.min(overdue - begun);
+        let events = (0..batch).map(|_| event(&ids, &configuration)).collect::<Option<_>>();
+        store.append(events.ok_or("the gateway has no source, destination or connection")?).await?;
+    }
+    store.close().await;
+    // What was only handed to the system must not be written while the gateway is measured.
+    if let Some(postgres) = &ground.postgres {
+        postgres.query("CHECKPOINT").await;
+    }
+    rustix::fs::sync();
+    Ok(())
+}
+
+fn event(ids: &IdGenerator, configuration: &Configuration) -> Option<NewEvent> {
+    let connection = configuration.connections.first()?;
+    let id = ids.event();
+    let headers = HeaderBlock::encode([("content-type", &b"application/json"[..])]);
+    let body = Bytes::from(vec![b'x'; 1_024]);
+    let event = Event { id, source: connection.source, event_type: None, headers, body, trace: None };
+    let delivery = NewDelivery {
+        id: id.delivery(0),
+        destination: connection.destination,
+        connection: connection.id,
+        due_at: id.timestamp() - 60_000,
+        generation: 0,
+    };
+    Some(NewEvent { event: Arc::new(event), idempotency: None, deliveries: vec![delivery] })
+}
+
+/// Start to ready: on an empty database, and on a large one.
+pub(crate) async fn start(arguments: &BenchArgs, stored: usize) -> Result<Table, Failure> {
+    let mut table = Table::new("start of the gateway to ready, warm".to_owned());
+    let [mut empty, mut large] = <[Vec<f64>; 2]>::default();
+    let sink = Sink::default();
+    let plan = Plan {
+        destinations: vec![format!("http://{}/hooks", sink.listen().await?)],
+        ..Plan::new(Engine::Sqlite, None)
+    };
+    let mut ground = Bench::start(arguments, plan).await?.stop()?;
+    for _ in 0..arguments.rounds {
+        let bench = ground.start()?;
+        empty.push(bench.gateway.start_time.as_secs_f64() * 1e3);
+        ground = bench.stop()?;
+    }
+    fill(&ground, stored).await?;
+    for _ in 0..arguments.rounds {
+        let bench = ground.start()?;
+        large.push(bench.gateway.start_time.as_secs_f64() * 1e3);
+        ground = bench.stop()?;
+    }
+    table.push(Figure::new("embedded, empty", "ms", empty).bar(Bar::AtMost(150.0)));
+    table.push(Figure::new(format!("embedded, {stored} stored events"), "ms", large).bar(Bar::AtMost(500.0)));
+    Ok(table)
+}

@@ -1,0 +1,271 @@
+//! What operators configure: sources, destinations, connections and keys.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ApiKey, ConnectionId, DestinationId, KeyId, Name, Rate, RetrySchedule, Secret, SourceId, UnixMillis};
+
+/// A place events come from: a path of intake and the scheme that proves its sender.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Identifier.
+    pub id: SourceId,
+    /// The last part of the intake path, unique.
+    pub name: Name,
+    /// The signature scheme, as named in the list of providers.
+    pub provider: String,
+    /// Secrets, each a literal, `env:NAME` or `file:PATH`; any of them may verify a request.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
+    /// Options of the scheme, in the form that the signature crate reads. Empty means its defaults.
+    #[serde(default)]
+    pub scheme: serde_json::Map<String, serde_json::Value>,
+    /// Requests that are not admitted get 429; `None` means no limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<Rate>,
+    /// Largest body in bytes; `None` means the server's limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_body_bytes: Option<u64>,
+    /// A disabled source answers 404.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// When it was made.
+    #[serde(default)]
+    pub created_at: UnixMillis,
+}
+
+/// An absolute `http` or `https` URL without credentials and fragment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DestinationUrl(Box<str>);
+
+/// Text that cannot be a [`DestinationUrl`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a destination URL: it must be http:// or https:// with a host, without user, password or fragment"
+)]
+pub struct InvalidDestinationUrl(String);
+
+impl DestinationUrl {
+    /// The URL as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DestinationUrl {
+    type Err = InvalidDestinationUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDestinationUrl> {
+        let invalid = || InvalidDestinationUrl(text.chars().take(200).collect());
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(invalid)?;
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let printable = text.bytes().all(|b| b.is_ascii_graphic());
+        let fits = printable
+            && text.len() <= 2_048
+            && !authority.is_empty()
+            && !authority.contains('@')
+            && !text.contains('#');
+        if fits { Ok(Self(text.into())) } else { Err(invalid()) }
+    }
+}
+
+impl TryFrom<String> for DestinationUrl {
+    type Error = InvalidDestinationUrl;
+
+    fn try_from(text: String) -> Result<Self, InvalidDestinationUrl> {
+        text.parse()
+    }
+}
+
+impl From<DestinationUrl> for String {
+    fn from(url: DestinationUrl) -> Self {
+        url.0.into()
+    }
+}
+
+impl fmt::Display for DestinationUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a destination is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DestinationState {
+    /// Deliveries go out.
+    #[default]
+    Active,
+    /// Held by an operator: deliveries wait, none is lost.
+    Paused,
+    /// It answered 410 Gone: deliveries wait until an operator enables it again.
+    Disabled,
+}
+
+/// When a destination is given a rest. Defaults: 5 consecutive failures within 30 s, 30 s of rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakerPolicy {
+    /// Failures in a row that open the breaker. Zero never opens it.
+    pub consecutive_failures: u32,
+    /// A row of failures older than this, in milliseconds, is forgotten.
+    pub interval_ms: u64,
+    /// First rest in milliseconds; each opening in a row doubles it, up to 32 times.
+    pub base_ejection_ms: u64,
+}
+
+impl Default for BreakerPolicy {
+    fn default() -> Self {
+        Self { consecutive_failures: 5, interval_ms: 30_000, base_ejection_ms: 30_000 }
+    }
+}
+
+/// One secret that outgoing requests are signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningSecret {
+    /// `whsec_…` (HMAC-SHA256) or `whsk_…` (ed25519); may be `env:NAME` or `file:PATH`.
+    pub secret: Secret,
+    /// Until when it signs beside its successor; `None` for the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<UnixMillis>,
+}
+
+/// A place deliveries go to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Destination {
+    /// Identifier.
+    pub id: DestinationId,
+    /// What people call it, unique.
+    pub name: Name,
+    /// Where requests go.
+    pub url: DestinationUrl,
+    /// Whether it is served.
+    #[serde(default)]
+    pub state: DestinationState,
+    /// Secrets that sign, the current one first.
+    #[serde(default)]
+    pub signing_secrets: Vec<SigningSecret>,
+    /// Headers added to every request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
+    /// Total time of one attempt in milliseconds, the answer's body included; `None` means the server's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Attempts under way at once; `None` means the server's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<u32>,
+    /// Attempts in a time; `None` means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<Rate>,
+    /// When it is given a rest.
+    #[serde(default)]
+    pub breaker: BreakerPolicy,
+    /// When failed deliveries are tried again; `None` means the server's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetrySchedule>,
+    /// When it was made.
+    #[serde(default)]
+    pub created_at: UnixMillis,
+}
+
+impl Destination {
+    /// The attempt's time limit, given the server's default.
+    #[must_use]
+    pub fn timeout(&self, default: Duration) -> Duration {
+        self.timeout_ms.map_or(default, Duration::from_millis)
+    }
+}
+
+/// Every event of a source goes to a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Identifier.
+    pub id: ConnectionId,
+    /// From where.
+    pub source: SourceId,
+    /// To where.
+    pub destination: DestinationId,
+    /// A disabled connection makes no deliveries.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// When it was made.
+    #[serde(default)]
+    pub created_at: UnixMillis,
+}
+
+/// All that is configured, at one version. Small: it is held in memory by every node.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Configuration {
+    /// Raised by each change.
+    pub version: u64,
+    /// Sources, by id.
+    pub sources: Vec<Source>,
+    /// Destinations, by id.
+    pub destinations: Vec<Destination>,
+    /// Connections, by id.
+    pub connections: Vec<Connection>,
+    /// Keys, by id.
+    pub keys: Vec<ApiKey>,
+}
+
+/// One change of the configuration. Several are applied together or not at all.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConfigurationChange {
+    /// Insert the source, or replace the one with its id.
+    PutSource(Source),
+    /// Delete the source and its connections. Its events stay.
+    DeleteSource(SourceId),
+    /// Insert the destination, or replace the one with its id.
+    PutDestination(Destination),
+    /// Delete the destination and its connections. Its pending deliveries are cancelled when they come up.
+    DeleteDestination(DestinationId),
+    /// Insert the connection, or replace the one with its id.
+    PutConnection(Connection),
+    /// Delete the connection.
+    DeleteConnection(ConnectionId),
+    /// Insert the key, or replace the one with its id.
+    PutKey(ApiKey),
+    /// Delete the key.
+    DeleteKey(KeyId),
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destination_urls_need_a_scheme_and_a_host_and_carry_no_credentials() {
+        assert!("https://example.com/hooks?a=1".parse::<DestinationUrl>().is_ok());
+        for bad in [
+            "example.com",
+            "ftp://example.com",
+            "http://",
+            "http:///x",
+            "https://u:p@example.com/",
+            "http://a/#b",
+            "http://a b/",
+        ] {
+            assert!(bad.parse::<DestinationUrl>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn secrets_never_appear_in_debug_output() {
+        let destination: Destination = serde_json::from_value(serde_json::json!({
+            "id": "dst_0000000000000000000000000a", "name": "billing", "url": "https://example.com",
+            "signing_secrets": [{"secret": "whsec_hidden"}], "headers": {"authorization": "hidden too"},
+        }))
+        .expect("a destination");
+        assert!(!format!("{destination:?}").contains("hidden"));
+    }
+}

@@ -1,0 +1,35 @@
+//! The words every other crate speaks: identifiers, sources, destinations, connections, events, deliveries, attempts and
+//! the retry schedule. Nothing here performs I/O or reads a clock; time and randomness are handed in.
+
+mod attempt;
+mod clock;
+mod configuration;
+mod delivery;
+mod event;
+mod headers;
+mod id;
+mod key;
+mod name;
+mod rate;
+mod retry;
+mod secret;
+mod trace_context;
+
+pub use attempt::{Attempt, AttemptClass};
+pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
+pub use configuration::{
+    BreakerPolicy, Configuration, ConfigurationChange, Connection, Destination, DestinationState, DestinationUrl,
+    InvalidDestinationUrl, SigningSecret, Source,
+};
+pub use delivery::{Claimed, Delivery, DeliveryState, Lease, NewDelivery, NextState, Settlement};
+pub use event::{Appended, Event, EventSummary, IdempotencyHash, NewEvent};
+pub use headers::HeaderBlock;
+pub use id::{
+    AttemptId, ConnectionId, DeliveryId, DestinationId, EventId, IdGenerator, InvalidId, KeyId, ReplayId, SourceId,
+};
+pub use key::{ApiKey, KeyHash, Scope};
+pub use name::{InvalidName, Name};
+pub use rate::{InvalidRate, Rate};
+pub use retry::{InvalidRetrySchedule, RetrySchedule};
+pub use secret::{Secret, SecretResolver};
+pub use trace_context::TraceContext;

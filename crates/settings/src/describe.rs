@@ -1,0 +1,55 @@
+//! The effective settings as text, for `spillway check-config`.
+
+use std::fmt::Write;
+
+use crate::{Loaded, Origin};
+
+/// One key and what is in effect for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Effective {
+    /// The table's path with positions, such as `sources[0]`.
+    pub(crate) table: String,
+    pub(crate) key: String,
+    /// The value with secrets redacted; `None` when it is not set.
+    pub(crate) value: Option<toml::Value>,
+    pub(crate) origin: Origin,
+}
+
+impl Loaded {
+    /// The effective settings as TOML, each value with its origin in a comment. Secrets are redacted; references to
+    /// secrets (`env:NAME`, `file:PATH`) are shown.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        let mut table = "";
+        for effective in &self.effective {
+            if effective.table != table {
+                let separator = if text.is_empty() { "" } else { "\n" };
+                write_line(&mut text, format_args!("{separator}{}", header(&effective.table)));
+                table = &effective.table;
+            }
+            let key = &effective.key;
+            match &effective.value {
+                Some(value) => write_line(&mut text, format_args!("{key} = {value}  # {}", effective.origin)),
+                None => write_line(&mut text, format_args!("# {key} is not set")),
+            }
+        }
+        text
+    }
+}
+
+/// `[server]`, `[[sources]]` for `sources[0]`, `[destinations.breaker]` for `destinations[0].breaker`.
+fn header(table: &str) -> String {
+    match table.split_once('[') {
+        None => format!("[{table}]"),
+        Some((list, rest)) => match rest.split_once("].") {
+            None => format!("[[{list}]]"),
+            Some((_, inner)) => format!("[{list}.{inner}]"),
+        },
+    }
+}
+
+fn write_line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{line}");
+}

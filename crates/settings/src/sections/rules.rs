@@ -1,0 +1,29 @@
+//! Rules that hold between sections.
+
+use crate::section::Section;
+use crate::units::show_duration;
+use crate::{Settings, SettingsError};
+
+/// A lease covers the longest attempt: otherwise a second worker claims a delivery whose attempt is still under way.
+pub(crate) fn check_lease(settings: &Settings, root: &mut Section<'_>) {
+    let own =
+        settings.destinations.iter().filter_map(|destination| Some((destination.timeout?, Some(&destination.name))));
+    let Some((timeout, destination)) =
+        own.chain([(settings.delivery.timeout, None)]).max_by_key(|(timeout, _)| *timeout)
+    else {
+        return;
+    };
+    if settings.delivery.lease >= timeout {
+        return;
+    }
+    let longest = match destination {
+        Some(name) => format!("the timeout of destination {name}, which is {}", show_duration(timeout)),
+        None => format!("delivery.timeout, which is {}", show_duration(timeout)),
+    };
+    root.journal.problems.push(SettingsError::LeaseTooShort {
+        lease: show_duration(settings.delivery.lease),
+        origin: root.origin_at(&["delivery", "lease"]),
+        longest,
+        at_least: show_duration(timeout),
+    });
+}

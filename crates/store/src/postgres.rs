@@ -1,0 +1,332 @@
+//! PostgreSQL, version 15 or newer: several nodes on one database.
+//!
+//! A batch is one statement and one round trip, whatever its size: rows go in as arrays. The planner is bound to index
+//! lookups, so that a plan made while a table was empty is still right when it has millions of rows.
+
+mod append;
+mod claim;
+mod configuration;
+mod maintenance;
+mod reads;
+mod rows;
+mod sessions;
+mod settle;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::TryFutureExt;
+use futures_util::future::BoxFuture;
+use spillway_model::{
+    Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, Event, EventId, EventSummary,
+    Lease, NewEvent, Settlement, UnixMillis,
+};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection, Row, SqlStr};
+
+use crate::{
+    Backlog, ClaimRequest, DeliveryFilter, EventFilter, Page, PoolState, QueryKind, RetryOutcome, Store, StoreError,
+    StoreErrorKind, StoreObserver,
+};
+use claim::Memory;
+use sessions::{Session, Sessions, limited};
+
+/// How a PostgreSQL store is opened.
+#[derive(Clone)]
+pub struct PostgresSettings {
+    /// `postgres://user:password@host:port/database`, with the parameters of libpq.
+    pub url: String,
+    /// Connections kept open; at least one.
+    pub pool_size: u32,
+    /// Further connections that may be opened when all of these are in use.
+    pub max_overflow: u32,
+    /// How long a caller waits for a connection before it gets an error.
+    pub pool_timeout: Duration,
+    /// Age at which a connection is replaced.
+    pub pool_recycle: Duration,
+    /// How long a connection beyond `pool_size` may be idle before it is closed.
+    pub idle_timeout: Duration,
+    /// How long an idempotency key is remembered, counted between the ids of the events.
+    pub idempotency_window: Duration,
+    /// Appends that are worth having under way at once: while one is flushed, the next one is executed.
+    pub append_parallelism: usize,
+    /// For how many days after today there are partitions ahead of time.
+    pub partition_days_ahead: u16,
+}
+
+impl PostgresSettings {
+    /// Defaults for the database at `url`: 10 connections and 10 more, 5 s wait, replaced after 30 minutes, idle for 10
+    /// minutes, one day of idempotency, 2 appends at once, partitions for 3 days ahead.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            pool_size: 10,
+            max_overflow: 10,
+            pool_timeout: Duration::from_secs(5),
+            pool_recycle: Duration::from_secs(30 * 60),
+            idle_timeout: Duration::from_secs(10 * 60),
+            idempotency_window: Duration::from_secs(86_400),
+            append_parallelism: 2,
+            partition_days_ahead: 3,
+        }
+    }
+
+    fn max_connections(&self) -> u32 {
+        self.pool_size.saturating_add(self.max_overflow).max(1)
+    }
+}
+
+impl fmt::Debug for PostgresSettings {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresSettings")
+            .field("pool_size", &self.pool_size)
+            .field("max_overflow", &self.max_overflow)
+            .finish_non_exhaustive()
+    }
+}
+
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "initial", include_str!("../migrations/postgres/0001_initial.sql"))];
+
+/// What every session is set to. Statements are texts of ours, each with one index that serves it: left to its estimates,
+/// the planner would sometimes read whole tables instead, above all right after a table was made.
+const SESSION: [(&str, &str); 10] = [
+    ("synchronous_commit", "on"),
+    ("statement_timeout", "30s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_material", "off"),
+    ("jit", "off"),
+];
+
+/// A store in a PostgreSQL database that several processes share.
+pub struct PostgresStore {
+    sessions: Sessions,
+    memory: Memory,
+    settings: PostgresSettings,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Connects, brings the schema up to date and makes the partitions of the next days. Several nodes may do so at once.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, is older than version 15, does not use UTF-8, or has a newer schema.
+    pub async fn connect(settings: PostgresSettings, observer: Arc<dyn StoreObserver>) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(&settings.url).map_err(|_| {
+            let text = "the database URL cannot be read; it has the form postgres://user:password@host:port/database";
+            StoreError::new(StoreErrorKind::Incompatible, text)
+        })?;
+        let options = options.application_name("spillway").disable_statement_logging();
+        // Notices such as "relation already exists" say nothing to the reader of a log.
+        let options = options.options([("client_min_messages", "warning")]);
+        // Boxed, because otherwise the compiler cannot see that this function may run on any thread.
+        let connecting: BoxFuture<'_, _> = Box::pin(options.connect());
+        let mut connection = limited(connecting.map_err(StoreError::from)).await?;
+        check_server(&mut connection).await?;
+        migrate(&mut connection).await?;
+        let now = sqlx::query("SELECT (extract(epoch FROM now()) * 1000)::bigint").fetch_one(&mut connection).await?;
+        let now = now.try_get(0)?;
+        connection.close().await?;
+
+        let sessions = Sessions::new(&settings, options.options(SESSION), observer);
+        let store = Self { sessions, memory: Memory::default(), settings };
+        match store.maintain(now).await {
+            // Another node is at it; until it is done, the default partition takes what comes.
+            Err(error) if error.kind() == StoreErrorKind::Contention => {}
+            result => result?,
+        }
+        Ok(store)
+    }
+
+    /// Ends a read of one row or list.
+    fn read<T>(&self, session: Session, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.sessions.finish(QueryKind::Read, session, 1, result)
+    }
+}
+
+async fn check_server(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let row = sqlx::query("SELECT current_setting('server_version_num')::integer, current_setting('server_encoding')")
+        .fetch_one(connection)
+        .await?;
+    let (version, encoding): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+    let incompatible = |text: String| Err(StoreError::new(StoreErrorKind::Incompatible, text));
+    if version < 150_000 {
+        return incompatible(format!(
+            "the database server has version {}; version 15 or newer is needed",
+            version / 10_000
+        ));
+    }
+    if encoding != "UTF8" {
+        return incompatible(format!("the database is encoded in {encoding}; make one with ENCODING 'UTF8'"));
+    }
+    Ok(())
+}
+
+async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let migrations = MIGRATIONS.map(|(version, description, sql)| {
+        Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+    });
+    let migrator = Migrator { migrations: migrations.to_vec().into(), ..Migrator::DEFAULT };
+    // As `run`, which cannot be used in a future that must run on any thread.
+    migrator.run_direct(None, connection, false).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => StoreError::new(
+            StoreErrorKind::Incompatible,
+            format!(
+                "the database has schema {version}, which is newer than this version of Spillway; install a newer one"
+            ),
+        ),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+        other => {
+            StoreError::new(StoreErrorKind::Incompatible, format!("the schema cannot be brought up to date: {other}"))
+        }
+    })
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    fn engine(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn append_parallelism(&self) -> usize {
+        self.settings.append_parallelism.max(1)
+    }
+
+    async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut session = self.sessions.take().await?;
+        let result = limited(append::append(&mut session, &events, self.settings.idempotency_window)).await;
+        self.sessions.finish(QueryKind::Append, session, events.len(), result)
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(claim::claim(&mut session, &self.memory, &request)).await;
+        let rows = result.as_ref().map_or(0, Vec::len);
+        self.sessions.finish(QueryKind::Claim, session, rows, result)
+    }
+
+    async fn renew(&self, leases: Vec<Lease>, until: UnixMillis) -> Result<Vec<DeliveryId>, StoreError> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut session = self.sessions.take().await?;
+        let rows = leases.len();
+        let result = limited(settle::renew(&mut session, leases, until)).await;
+        self.sessions.finish(QueryKind::Renew, session, rows, result)
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<DeliveryId>, StoreError> {
+        if settlements.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut session = self.sessions.take().await?;
+        let rows = settlements.len();
+        let result = limited(settle::settle(&mut session, settlements)).await;
+        self.sessions.finish(QueryKind::Settle, session, rows, result)
+    }
+
+    async fn retry(&self, delivery: DeliveryId, now: UnixMillis) -> Result<RetryOutcome, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(settle::retry(&mut session, delivery, now)).await;
+        self.memory.forget();
+        self.sessions.finish(QueryKind::Retry, session, 1, result)
+    }
+
+    async fn configuration(&self) -> Result<Configuration, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(configuration::load(&mut session)).await;
+        self.sessions.finish(QueryKind::Configuration, session, 1, result)
+    }
+
+    async fn configuration_version(&self) -> Result<u64, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(configuration::version(&mut session)).await;
+        self.sessions.finish(QueryKind::Configuration, session, 1, result)
+    }
+
+    async fn change_configuration(&self, changes: Vec<ConfigurationChange>) -> Result<u64, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(configuration::change(&mut session, &changes)).await;
+        self.sessions.finish(QueryKind::Configuration, session, changes.len(), result)
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(reads::event(&mut session, id)).await;
+        self.read(session, result)
+    }
+
+    async fn events(&self, filter: EventFilter) -> Result<Page<EventSummary>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(reads::events(&mut session, filter)).await;
+        self.read(session, result)
+    }
+
+    async fn latest_event(&self) -> Result<Option<EventId>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(reads::latest_event(&mut session)).await;
+        self.read(session, result)
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(reads::delivery(&mut session, id)).await;
+        self.read(session, result)
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Page<Delivery>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(reads::deliveries(&mut session, filter)).await;
+        self.read(session, result)
+    }
+
+    async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(reads::attempts(&mut session, delivery)).await;
+        self.read(session, result)
+    }
+
+    /// Exact up to 10,000 pending deliveries; beyond that an estimate from a sample of the table, within some tenths.
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(reads::backlog(&mut session)).await;
+        self.sessions.finish(QueryKind::Maintenance, session, 1, result)
+    }
+
+    async fn maintain(&self, now: UnixMillis) -> Result<(), StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(maintenance::maintain(&mut session, &self.settings, now)).await;
+        self.sessions.finish(QueryKind::Maintenance, session, 1, result)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(async { Ok(session.statement().ping().await?) }).await;
+        self.read(session, result)
+    }
+
+    fn pool(&self) -> PoolState {
+        self.sessions.state()
+    }
+
+    async fn close(&self) {
+        self.sessions.close().await;
+    }
+}

@@ -1,0 +1,310 @@
+//! The embedded engine: one SQLite file, one writer connection, a pool of readers, a checkpointer beside them.
+//!
+//! Everything that is asked of the writer while a transaction is being flushed shares the next one, whatever it is: one flush
+//! serves appends, settlements and claims together.
+
+mod checkpoint;
+mod configuration;
+mod operation;
+mod reads;
+mod rows;
+mod statements;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use spillway_model::{
+    Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, Event, EventId, EventSummary,
+    Lease, NewEvent, Settlement, UnixMillis,
+};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqlStr};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::{
+    Backlog, ClaimRequest, DeliveryFilter, EventFilter, Page, PoolState, QueryKind, RetryOutcome, Store, StoreError,
+    StoreErrorKind, StoreObserver,
+};
+use operation::Operation;
+use writer::Writer;
+
+/// How an embedded store is opened.
+#[derive(Debug, Clone)]
+pub struct SqliteSettings {
+    /// The database file. Its folder is made when it is missing.
+    pub path: PathBuf,
+    /// Connections for lists and payloads; at least one.
+    pub read_connections: u32,
+    /// How long a read may wait for one of them.
+    pub read_timeout: Duration,
+    /// How long an idempotency key is remembered at least; up to a quarter longer.
+    pub idempotency_window: Duration,
+}
+
+impl SqliteSettings {
+    /// Defaults for the file at `path`: 4 readers, 5 s, one day.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            read_connections: 4,
+            read_timeout: Duration::from_secs(5),
+            idempotency_window: Duration::from_secs(86_400),
+        }
+    }
+}
+
+/// Operations that may wait for the writer. When there are more, callers wait for room.
+const WRITER_QUEUE: usize = 1_024;
+/// Version of the newest migration.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "initial", include_str!("../migrations/sqlite/0001_initial.sql"))];
+
+/// A store in one SQLite file. One process at a time may open it.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: mpsc::Sender<Operation>,
+    readers: SqlitePool,
+    settings: SqliteSettings,
+    observer: Arc<dyn StoreObserver>,
+    tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+    /// The database file, for flushes beside SQLite. Dropped after all connections: closing any descriptor of the file
+    /// drops SQLite's locks on it.
+    _database: Arc<File>,
+    /// Held until the store is dropped, so that no second process writes.
+    _lock: File,
+}
+
+impl std::fmt::Debug for dyn StoreObserver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoreObserver")
+    }
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it when it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When another process has the file open, when it cannot be read or written, or when a newer version made it.
+    pub async fn open(settings: SqliteSettings, observer: Arc<dyn StoreObserver>) -> Result<Self, StoreError> {
+        let lock = lock(&settings.path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(&settings.path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(256)
+            .pragma("temp_store", "MEMORY")
+            .pragma("wal_autocheckpoint", "0")
+            .pragma("cache_size", "-8192")
+            .disable_statement_logging();
+        let mut connection = options.connect().await?;
+        migrate(&mut connection).await?;
+
+        let readers = SqlitePoolOptions::new()
+            .max_connections(settings.read_connections.max(1))
+            .acquire_timeout(settings.read_timeout)
+            .test_before_acquire(false)
+            .connect_lazy_with(
+                options.clone().read_only(true).statement_cache_capacity(64).pragma("cache_size", "-2048"),
+            );
+        let database = File::open(&settings.path).map(Arc::new).map_err(sqlx::Error::Io)?;
+        let (checkpointer, checkpoints) = checkpoint::start(database.clone(), options.connect().await?);
+        let (sender, operations) = mpsc::channel(WRITER_QUEUE);
+        let writer = Writer::new(connection, &settings, observer.clone(), checkpoints).await?;
+        let tasks = tokio::sync::Mutex::new(vec![tokio::spawn(writer.run(operations)), checkpointer]);
+        Ok(Self { writer: sender, readers, settings, observer, tasks, _database: database, _lock: lock })
+    }
+
+    async fn write<T>(
+        &self,
+        operation: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Operation,
+    ) -> Result<T, StoreError> {
+        let (answer, wait) = oneshot::channel();
+        let closed = || StoreError::new(StoreErrorKind::Closed, "the store is closed");
+        self.writer.send(operation(answer)).await.map_err(|_| closed())?;
+        wait.await.map_err(|_| closed())?
+    }
+
+    async fn read<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let start = Instant::now();
+        let result = work.await;
+        self.observer.query(QueryKind::Read, start.elapsed(), 1, 1);
+        result
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let refused = |kind, text: String| StoreError::new(kind, text);
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            refused(StoreErrorKind::Unavailable, format!("the folder {} cannot be made: {error}", folder.display()))
+        })?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(|error| {
+        refused(StoreErrorKind::Unavailable, format!("{} cannot be written: {error}", Path::new(&name).display()))
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(refused(
+            StoreErrorKind::Contention,
+            format!(
+                "{} is in use by another process; stop that one, or give this one another --data-dir",
+                path.display()
+            ),
+        )),
+    }
+}
+
+async fn migrate(connection: &mut sqlx::SqliteConnection) -> Result<(), StoreError> {
+    let migrations = MIGRATIONS.map(|(version, description, sql)| {
+        Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+    });
+    let migrator = Migrator { migrations: migrations.to_vec().into(), ..Migrator::DEFAULT };
+    migrator.run(&mut *connection).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => StoreError::new(
+            StoreErrorKind::Incompatible,
+            format!(
+                "the database has schema {version}, which is newer than this version of Spillway; install a newer one"
+            ),
+        ),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+        other => {
+            StoreError::new(StoreErrorKind::Incompatible, format!("the schema cannot be brought up to date: {other}"))
+        }
+    })
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn engine(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn append_parallelism(&self) -> usize {
+        1
+    }
+
+    async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(|answer| Operation::Append { events, answer }).await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        let start = Instant::now();
+        let candidates = reads::claimable(&self.readers, &request).await?;
+        if candidates.is_empty() {
+            self.observer.query(QueryKind::Claim, start.elapsed(), 1, 0);
+            return Ok(Vec::new());
+        }
+        let (now, lease_until) = (request.now, request.lease_until);
+        let claims = self.write(|answer| Operation::Claim { candidates, now, lease_until, answer }).await?;
+        let (claimed, gone) = reads::with_payload(&self.readers, claims, lease_until).await?;
+        if !gone.is_empty() {
+            self.settle(gone).await?;
+        }
+        self.observer.query(QueryKind::Claim, start.elapsed(), 3, claimed.len());
+        Ok(claimed)
+    }
+
+    async fn renew(&self, leases: Vec<Lease>, until: UnixMillis) -> Result<Vec<DeliveryId>, StoreError> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(|answer| Operation::Renew { leases, until, answer }).await
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<DeliveryId>, StoreError> {
+        if settlements.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(|answer| Operation::Settle { settlements, answer }).await
+    }
+
+    async fn retry(&self, delivery: DeliveryId, now: UnixMillis) -> Result<RetryOutcome, StoreError> {
+        self.write(|answer| Operation::Retry { delivery, now, answer }).await
+    }
+
+    async fn configuration(&self) -> Result<Configuration, StoreError> {
+        self.read(configuration::load(&self.readers)).await
+    }
+
+    async fn configuration_version(&self) -> Result<u64, StoreError> {
+        self.read(configuration::version(&self.readers)).await
+    }
+
+    async fn change_configuration(&self, changes: Vec<ConfigurationChange>) -> Result<u64, StoreError> {
+        self.write(|answer| Operation::Configure { changes, answer }).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        self.read(reads::event(&self.readers, id)).await
+    }
+
+    async fn events(&self, filter: EventFilter) -> Result<Page<EventSummary>, StoreError> {
+        self.read(reads::events(&self.readers, filter)).await
+    }
+
+    async fn latest_event(&self) -> Result<Option<EventId>, StoreError> {
+        self.read(reads::latest_event(&self.readers)).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        self.read(reads::delivery(&self.readers, id)).await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Page<Delivery>, StoreError> {
+        self.read(reads::deliveries(&self.readers, filter)).await
+    }
+
+    async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
+        self.read(reads::attempts(&self.readers, delivery)).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.read(reads::backlog(&self.readers)).await
+    }
+
+    async fn maintain(&self, now: UnixMillis) -> Result<(), StoreError> {
+        let before = statements::idempotency_part(now, self.settings.idempotency_window) - statements::WINDOW_PARTS;
+        loop {
+            let pruned = self.write(|answer| Operation::Prune { before, answer }).await?;
+            if pruned < writer::PRUNE_CHUNK {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read(async { Ok(sqlx::query("SELECT 1").execute(&self.readers).await.map(|_| ())?) }).await
+    }
+
+    fn pool(&self) -> PoolState {
+        let idle = u32::try_from(self.readers.num_idle()).unwrap_or(u32::MAX);
+        PoolState { idle, used: self.readers.size().saturating_sub(idle), max: self.settings.read_connections.max(1) }
+    }
+
+    async fn close(&self) {
+        let (answer, wait) = oneshot::channel();
+        if self.writer.send(Operation::Close { answer }).await.is_ok() {
+            // The writer answers after its last transaction; a dropped answer means that it is already gone.
+            let _ = wait.await;
+        }
+        self.readers.close().await;
+        for task in self.tasks.lock().await.drain(..) {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the embedded store ended badly");
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Reads: candidates and payloads of claims, single rows, lists.
+
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use spillway_model::{
+    Attempt, Claimed, Delivery, DeliveryId, DeliveryState, Event, EventId, EventSummary, NextState, Settlement,
+    SourceId, UnixMillis,
+};
+use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Row};
+
+use super::rows::{self, Claim, Payloads, damaged};
+use crate::{Backlog, ClaimRequest, Cursor, DeliveryFilter, EventFilter, Page, StoreError};
+
+/// A due delivery that may be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Candidate {
+    pub(super) at: UnixMillis,
+    pub(super) seq: i64,
+    pub(super) ordinal: i64,
+}
+
+/// Jumps from one destination to the next in the index instead of reading all its rows.
+const CLAIMABLE: &str = "
+    WITH RECURSIVE present (destination) AS (
+        SELECT min(destination) FROM deliveries
+        UNION ALL
+        SELECT (SELECT min(d.destination) FROM deliveries d WHERE d.destination > present.destination)
+        FROM present WHERE present.destination IS NOT NULL
+    )
+    SELECT (SELECT id FROM known_ids WHERE key = present.destination), (
+        SELECT json_group_array(json_array(at, seq, ordinal)) FROM (
+            SELECT at, seq, ordinal FROM deliveries d
+            WHERE d.destination = present.destination AND d.state = 0 AND d.at <= ?1
+            ORDER BY d.at LIMIT ?2
+        )
+    )
+    FROM present WHERE present.destination IS NOT NULL
+      AND EXISTS (SELECT 1 FROM deliveries d WHERE d.destination = present.destination AND d.state = 0 AND d.at <= ?1)";
+
+/// What may be claimed: of each destination as many as it allows, the longest overdue first in all.
+pub(super) async fn claimable(pool: &SqlitePool, request: &ClaimRequest) -> Result<Vec<Candidate>, StoreError> {
+    let widest = request.limits.values().copied().max().unwrap_or(0).max(request.max_per_destination).min(request.max);
+    if widest == 0 {
+        return Ok(Vec::new());
+    }
+    let mut rows = sqlx::query(CLAIMABLE).bind(request.now).bind(i64::try_from(widest).unwrap_or(i64::MAX)).fetch(pool);
+    let mut candidates = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        let destination = spillway_model::DestinationId::from_slice(row.try_get(0)?).ok_or_else(|| damaged("an id"))?;
+        let due: Vec<(i64, i64, i64)> = serde_json::from_str(row.try_get(1)?).map_err(|_| damaged("a delivery"))?;
+        let limit = request.limits.get(&destination).copied().unwrap_or(request.max_per_destination);
+        candidates.extend(due.into_iter().take(limit).map(|(at, seq, ordinal)| Candidate { at, seq, ordinal }));
+    }
+    candidates.sort_unstable();
+    candidates.truncate(request.max);
+    Ok(candidates)
+}
+
+/// The claims with their payload, and settlements for those whose event retention has removed.
+pub(super) async fn with_payload(
+    pool: &SqlitePool,
+    claims: Vec<Claim>,
+    lease_until: UnixMillis,
+) -> Result<(Vec<Claimed>, Vec<Settlement>), StoreError> {
+    let mut sequences: Vec<i64> = claims.iter().map(|claim| claim.delivery.id.event().sequence()).collect();
+    sequences.dedup();
+    let wanted = serde_json::to_string(&sequences).unwrap_or_default();
+    let mut rows = sqlx::query(
+        "SELECT seq, process, (SELECT id FROM known_ids WHERE key = source), type, headers, body, trace
+         FROM events WHERE seq IN (SELECT value FROM json_each(?))",
+    )
+    .bind(wanted)
+    .fetch(pool);
+    let mut payloads = Payloads::with_capacity(sequences.len());
+    while let Some(row) = rows.try_next().await? {
+        let event = rows::event(&row)?;
+        payloads.insert(event.id, Arc::new(event));
+    }
+    let (mut claimed, mut gone) = (Vec::with_capacity(claims.len()), Vec::new());
+    for Claim { delivery } in claims {
+        match payloads.get(&delivery.id.event()) {
+            Some(event) => claimed.push(Claimed {
+                id: delivery.id,
+                destination: delivery.destination,
+                connection: delivery.connection,
+                generation: delivery.generation,
+                attempts: delivery.attempts,
+                lease_until,
+                event: event.clone(),
+                received: None,
+            }),
+            None => gone.push(Settlement {
+                lease: spillway_model::Lease { delivery: delivery.id, generation: delivery.generation },
+                next: NextState::Cancelled { at: lease_until },
+                attempt: None,
+            }),
+        }
+    }
+    Ok((claimed, gone))
+}
+
+pub(super) async fn event(pool: &SqlitePool, id: EventId) -> Result<Option<Event>, StoreError> {
+    let row = sqlx::query(
+        "SELECT seq, process, (SELECT id FROM known_ids WHERE key = source), type, headers, body, trace
+         FROM events WHERE seq = ? AND process = ?",
+    )
+    .bind(id.sequence())
+    .bind(rows::process(id))
+    .fetch_optional(pool)
+    .await?;
+    row.as_ref().map(rows::event).transpose()
+}
+
+pub(super) async fn latest_event(pool: &SqlitePool) -> Result<Option<EventId>, StoreError> {
+    let row = sqlx::query("SELECT seq, process FROM events ORDER BY seq DESC LIMIT 1").fetch_optional(pool).await?;
+    row.map(|row| Ok(rows::event_id(row.try_get(0)?, row.try_get(1)?))).transpose()
+}
+
+pub(super) async fn events(pool: &SqlitePool, filter: EventFilter) -> Result<Page<EventSummary>, StoreError> {
+    let by_source = if filter.source.is_some() { "AND source = (SELECT key FROM known_ids WHERE id = ?4)" } else { "" };
+    let sql = format!(
+        "SELECT seq, process, (SELECT id FROM known_ids WHERE key = source), type, length(body) FROM events
+         WHERE seq < ?1 AND seq >= ?2 {by_source} ORDER BY seq DESC LIMIT ?3"
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql))
+        .bind(filter.before.map_or(i64::MAX, EventId::sequence))
+        .bind(filter.from.map_or(0, EventId::sequence))
+        .bind(limit(filter.limit));
+    if let Some(source) = filter.source {
+        query = query.bind(source.to_bytes().to_vec());
+    }
+    let rows = query.fetch_all(pool).await?;
+    let summary = |row: &SqliteRow| -> Result<EventSummary, StoreError> {
+        Ok(EventSummary {
+            id: rows::event_id(row.try_get(0)?, row.try_get(1)?),
+            source: SourceId::from_slice(row.try_get(2)?).ok_or_else(|| damaged("a source id"))?,
+            event_type: row.try_get::<Option<String>, _>(3)?.map(Into::into),
+            body_bytes: u64::try_from(row.try_get::<i64, _>(4)?).unwrap_or_default(),
+        })
+    };
+    let rows = rows.iter().map(summary).collect::<Result<Vec<_>, _>>()?;
+    Ok(Page::cut(rows, filter.limit, |row| Cursor { at: 0, id: row.id.to_u128() }))
+}
+
+const DELIVERY: &str = "d.seq, d.process, d.ordinal, (SELECT id FROM known_ids WHERE key = d.destination),
+    (SELECT id FROM known_ids WHERE key = d.connection), d.state, d.at, d.generation, d.attempts";
+
+pub(super) async fn delivery(pool: &SqlitePool, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+    let sql = format!("SELECT {DELIVERY} FROM deliveries d WHERE seq = ? AND ordinal = ? AND process = ?");
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.event().sequence())
+        .bind(i64::from(id.ordinal()))
+        .bind(rows::process(id.event()))
+        .fetch_optional(pool)
+        .await?;
+    row.as_ref().map(rows::delivery).transpose()
+}
+
+/// The page is read from the end of one index or another, depending on the filter; never by walking over other rows.
+pub(super) async fn deliveries(pool: &SqlitePool, filter: DeliveryFilter) -> Result<Page<Delivery>, StoreError> {
+    let mut arguments = SqliteArguments::default();
+    let sql = if let Some(event) = filter.event {
+        of_event(event, filter, &mut arguments)?
+    } else if filter.destination.is_some() || filter.state.is_some() {
+        by_time(filter, &mut arguments)?
+    } else {
+        newest(filter, &mut arguments)?
+    };
+    let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(pool).await?;
+    let rows = rows.iter().map(rows::delivery).collect::<Result<Vec<_>, _>>()?;
+    Ok(Page::cut(rows, filter.limit, |row| Cursor { at: row.at, id: row.id.to_u128() }))
+}
+
+fn of_event(event: EventId, filter: DeliveryFilter, arguments: &mut SqliteArguments) -> Result<String, StoreError> {
+    add(arguments, event.sequence())?;
+    add(arguments, filter.cursor.map_or(-1, |cursor| i64::from(DeliveryId::from_u128(cursor.id).ordinal())))?;
+    add(arguments, limit(filter.limit))?;
+    add(arguments, rows::process(event))?;
+    let mut sql = format!("SELECT {DELIVERY} FROM deliveries d WHERE d.seq = ?1 AND d.ordinal > ?2 AND d.process = ?4");
+    if let Some(state) = filter.state {
+        sql.push_str(&format!(" AND d.state = {}", state.code()));
+    }
+    if let Some(destination) = filter.destination {
+        add(arguments, destination.to_bytes().to_vec())?;
+        sql.push_str(" AND d.destination = (SELECT key FROM known_ids WHERE id = ?5)");
+    }
+    sql.push_str(" ORDER BY d.ordinal LIMIT ?3");
+    Ok(sql)
+}
+
+fn newest(filter: DeliveryFilter, arguments: &mut SqliteArguments) -> Result<String, StoreError> {
+    add_place(arguments, filter.cursor)?;
+    add(arguments, limit(filter.limit))?;
+    Ok(format!(
+        "SELECT {DELIVERY} FROM deliveries d WHERE (d.seq, d.ordinal) < (?2, ?3) AND ?1 IS NOT NULL
+         ORDER BY d.seq DESC, d.ordinal DESC LIMIT ?4"
+    ))
+}
+
+fn by_time(filter: DeliveryFilter, arguments: &mut SqliteArguments) -> Result<String, StoreError> {
+    add_place(arguments, filter.cursor)?;
+    add(arguments, limit(filter.limit))?;
+    let destinations = if let Some(destination) = filter.destination {
+        add(arguments, destination.to_bytes().to_vec())?;
+        "present (destination) AS (SELECT key FROM known_ids WHERE id = ?5)"
+    } else {
+        "present (destination) AS (
+            SELECT min(destination) FROM deliveries
+            UNION ALL
+            SELECT (SELECT min(x.destination) FROM deliveries x WHERE x.destination > present.destination)
+            FROM present WHERE present.destination IS NOT NULL
+        )"
+    };
+    let states = match filter.state {
+        Some(state) => format!("({})", state.code()),
+        None => DeliveryState::ALL.map(|state| format!("({})", state.code())).join(","),
+    };
+    // Of each destination and state one page is taken from the end of its part of the index; the best of them are the page.
+    Ok(format!(
+        "WITH RECURSIVE {destinations},
+            page (row) AS (
+                SELECT json_each.value FROM present JOIN (SELECT column1 AS state FROM (VALUES {states})) AS wanted,
+                    json_each((
+                        SELECT json_group_array(json_array(at, seq, ordinal)) FROM (
+                            SELECT x.at, x.seq, x.ordinal FROM deliveries x
+                            WHERE x.destination = present.destination AND x.state = wanted.state
+                              AND x.at <= ?1 AND (x.at, x.seq, x.ordinal) < (?1, ?2, ?3)
+                            ORDER BY x.at DESC, x.seq DESC, x.ordinal DESC LIMIT ?4
+                        )
+                    ))
+                WHERE present.destination IS NOT NULL
+                ORDER BY json_extract(json_each.value, '$[0]') DESC, json_extract(json_each.value, '$[1]') DESC,
+                    json_extract(json_each.value, '$[2]') DESC
+                LIMIT ?4
+            )
+         SELECT {DELIVERY} FROM page CROSS JOIN deliveries d
+         WHERE d.seq = json_extract(row, '$[1]') AND d.ordinal = json_extract(row, '$[2]')
+         ORDER BY d.at DESC, d.seq DESC, d.ordinal DESC"
+    ))
+}
+
+/// The place after which a page begins, as values 1 to 3: time, sequence, number.
+fn add_place(arguments: &mut SqliteArguments, cursor: Option<Cursor>) -> Result<(), StoreError> {
+    let (at, seq, ordinal) = cursor.map_or((i64::MAX, i64::MAX, i64::MAX), |cursor| {
+        let id = DeliveryId::from_u128(cursor.id);
+        (cursor.at, id.event().sequence(), i64::from(id.ordinal()))
+    });
+    add(arguments, at)?;
+    add(arguments, seq)?;
+    add(arguments, ordinal)
+}
+
+fn add<'q, T>(arguments: &mut SqliteArguments, value: T) -> Result<(), StoreError>
+where
+    T: sqlx::Encode<'q, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    arguments.add(value).map_err(|error| sqlx::Error::Encode(error).into())
+}
+
+/// One row more than wanted shows whether there is another page.
+fn limit(rows: usize) -> i64 {
+    i64::try_from(rows.saturating_add(1)).unwrap_or(i64::MAX)
+}
+
+pub(super) async fn attempts(pool: &SqlitePool, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT number, started_at, duration_us, class, status, response, error FROM attempts
+         WHERE seq = ? AND ordinal = ? ORDER BY number",
+    )
+    .bind(delivery.event().sequence())
+    .bind(i64::from(delivery.ordinal()))
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(|row| rows::attempt(delivery, row)).collect()
+}
+
+/// Counts the pending rows of each destination in the index.
+pub(super) async fn backlog(pool: &SqlitePool) -> Result<Backlog, StoreError> {
+    let row = sqlx::query(
+        "WITH RECURSIVE present (destination) AS (
+            SELECT min(destination) FROM deliveries
+            UNION ALL
+            SELECT (SELECT min(d.destination) FROM deliveries d WHERE d.destination > present.destination)
+            FROM present WHERE present.destination IS NOT NULL
+         )
+         SELECT sum((SELECT count(*) FROM deliveries d WHERE d.destination = present.destination AND d.state = 0)),
+                min((SELECT min(at) FROM deliveries d WHERE d.destination = present.destination AND d.state = 0))
+         FROM present WHERE present.destination IS NOT NULL",
+    )
+    .fetch_one(pool)
+    .await?;
+    let pending = row.try_get::<Option<i64>, _>(0)?.unwrap_or_default();
+    Ok(Backlog { pending: u64::try_from(pending).unwrap_or_default(), oldest_due: row.try_get(1)? })
+}

@@ -1,0 +1,121 @@
+//! Storing events with their deliveries and idempotency records.
+
+use std::collections::{HashMap, HashSet};
+
+use spillway_model::{EventId, NewEvent};
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, Row};
+
+use super::{Failure, Writer, add, chunk, pad};
+use crate::sqlite::rows;
+use crate::sqlite::statements::{self, Kind, LARGEST, size};
+use crate::{StoreError, StoreErrorKind};
+
+impl Writer {
+    /// Returns the events that were stored before, each with the id of the first one.
+    pub(super) async fn append(
+        &mut self,
+        events: &[&NewEvent],
+        commit: bool,
+    ) -> Result<HashMap<i64, EventId>, Failure> {
+        if events.is_empty() {
+            return Ok(HashMap::new());
+        }
+        self.learn_ids(events).await?;
+        let duplicates = self.remember_keys(events).await?;
+        let fresh: Vec<&NewEvent> =
+            events.iter().filter(|new| !duplicates.contains_key(&new.event.id.sequence())).copied().collect();
+        let deliveries: Vec<_> = fresh.iter().flat_map(|new| &new.deliveries).collect();
+        let rounds = fresh.len().max(deliveries.len()).div_ceil(LARGEST);
+        for round in 0..rounds {
+            let events = chunk(&fresh, round);
+            let deliveries = chunk(&deliveries, round);
+            let kind = Kind::Append { events: size(events.len()), deliveries: size(deliveries.len()) };
+            let mut values = SqliteArguments::default();
+            values.reserve(7 * (size(events.len()) + deliveries.len()), 0);
+            for new in events {
+                self.add_event(&mut values, new)?;
+            }
+            pad(&mut values, 7 * (size(events.len()) - events.len()))?;
+            for delivery in deliveries {
+                let event = delivery.id.event();
+                add(&mut values, event.sequence())?;
+                add(&mut values, i64::from(delivery.id.ordinal()))?;
+                add(&mut values, rows::process(event))?;
+                add(&mut values, self.key(delivery.destination.to_u128())?)?;
+                add(&mut values, self.key(delivery.connection.to_u128())?)?;
+                add(&mut values, delivery.due_at)?;
+                add(&mut values, i64::from(delivery.generation))?;
+            }
+            self.execute(kind, commit && round + 1 == rounds, values).await?;
+        }
+        if commit && rounds == 0 {
+            self.begin().await?;
+            self.execute_plain("COMMIT").await?;
+        }
+        Ok(duplicates)
+    }
+
+    fn add_event(&self, values: &mut SqliteArguments, new: &NewEvent) -> Result<(), Failure> {
+        let event = &new.event;
+        add(values, event.id.sequence())?;
+        add(values, rows::process(event.id))?;
+        add(values, self.key(event.source.to_u128())?)?;
+        add(values, event.event_type.as_deref().map(str::to_owned))?;
+        add(values, event.headers.as_bytes().to_vec())?;
+        add(values, event.body.to_vec())?;
+        add(values, event.trace.map(rows::encode_trace))
+    }
+
+    fn key(&self, id: u128) -> Result<i64, Failure> {
+        let unknown = || StoreError::new(StoreErrorKind::Internal, "an identifier was not made known to the database");
+        self.keys.get(&id).copied().ok_or_else(|| Failure::Store(unknown()))
+    }
+
+    /// Gives a small number to each identifier that is seen for the first time. Normally there is none.
+    pub(super) async fn learn_ids(&mut self, events: &[&NewEvent]) -> Result<(), Failure> {
+        let mut unknown = HashSet::new();
+        for new in events {
+            let deliveries = new.deliveries.iter();
+            let named = deliveries.flat_map(|d| [d.destination.to_u128(), d.connection.to_u128()]);
+            unknown.extend(named.chain([new.event.source.to_u128()]).filter(|id| !self.keys.contains_key(id)));
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        // In a transaction of its own: the numbers stay valid even when the events' transaction is given up.
+        for id in unknown {
+            let row = sqlx::query(
+                "INSERT INTO known_ids (id) VALUES (?) ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING key",
+            )
+            .bind(id.to_be_bytes().to_vec())
+            .fetch_one(&mut self.connection)
+            .await?;
+            self.keys.insert(id, row.try_get(0)?);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn remember_keys(&mut self, events: &[&NewEvent]) -> Result<HashMap<i64, EventId>, Failure> {
+        let keyed: Vec<_> = events.iter().filter_map(|new| Some((new.event.id, new.idempotency?))).collect();
+        let mut duplicates = HashMap::new();
+        for keyed in keyed.chunks(LARGEST) {
+            let mut values = SqliteArguments::default();
+            for pass in [size(keyed.len()), keyed.len()] {
+                for (id, hash) in keyed {
+                    add(&mut values, statements::idempotency_part(id.timestamp(), self.window))?;
+                    add(&mut values, (*hash >> 64) as i64)?;
+                    add(&mut values, *hash as i64)?;
+                    add(&mut values, id.sequence())?;
+                    add(&mut values, rows::process(*id))?;
+                }
+                pad(&mut values, 5 * (pass - keyed.len()))?;
+            }
+            let (_, found) = self.execute(Kind::Keys(size(keyed.len())), false, values).await?;
+            for row in found {
+                duplicates.insert(row.try_get(0)?, rows::event_id(row.try_get(1)?, row.try_get(2)?));
+            }
+        }
+        Ok(duplicates)
+    }
+}

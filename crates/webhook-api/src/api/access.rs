@@ -1,0 +1,100 @@
+//! Who may do what: keys, scopes and the rate of each key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use spillway_coordination::RateDecision;
+use spillway_model::{ApiKey, Scope};
+
+use super::error::ApiError;
+use super::keys;
+use crate::gateway::Gateway;
+use crate::limits::{RateRefusal, add_rate_headers};
+
+/// Whoever makes a request that was admitted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    pub(crate) scope: Scope,
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().copied().ok_or(ApiError::KeyMissing)
+    }
+}
+
+/// Lets a request through when its key is known, is within its rate, and has the scope for method and route.
+pub(crate) async fn admit(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
+    let key = match authenticate(&gateway, request.headers()) {
+        Ok(key) => key,
+        Err(error) => return error.into_response(),
+    };
+    let rate = key.rate_limit.unwrap_or(gateway.api_rate_limit);
+    let decision = gateway.coordination.rate.check(&format!("key:{}", key.id), rate).await;
+    let needed = needed_scope(&request);
+    let refusal = if !decision.allowed {
+        Some(ApiError::RateLimited(RateRefusal { rate, retry_after: decision.retry_after, decision }))
+    } else if key.scope < needed {
+        Some(ApiError::Scope { needed, has: key.scope, why: "this request" })
+    } else {
+        None
+    };
+    let response = match refusal {
+        Some(error) => error.into_response(),
+        None => {
+            request.extensions_mut().insert(Caller { scope: key.scope });
+            run(gateway.api.request_timeout, request, next).await
+        }
+    };
+    finish(response, &decision)
+}
+
+async fn run(limit: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::TimedOut { limit }.into_response(),
+    }
+}
+
+/// Adds what every answer of the API carries. What a handler says about caching stands; else an answer is for its key alone.
+fn finish(mut response: Response, decision: &RateDecision) -> Response {
+    let caching = if response.status() == StatusCode::OK { "private, no-cache" } else { "no-store" };
+    let headers = response.headers_mut();
+    add_rate_headers(headers, decision);
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(caching));
+    response
+}
+
+fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<ApiKey, ApiError> {
+    let text = bearer(headers).ok_or(ApiError::KeyMissing)?;
+    gateway.routing.load().key(&keys::hash(text)).cloned().ok_or(ApiError::KeyUnknown)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let key = key.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
+}
+
+fn needed_scope(request: &Request) -> Scope {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    scope_of(request.method(), route)
+}
+
+/// The scope that a request needs: reading, changing, and everything about keys.
+pub(super) fn scope_of(method: &Method, route: &str) -> Scope {
+    if route.starts_with("/api/v1/keys") {
+        Scope::Admin
+    } else if method == Method::GET || method == Method::HEAD {
+        Scope::Read
+    } else {
+        Scope::Write
+    }
+}

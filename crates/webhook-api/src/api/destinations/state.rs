@@ -1,0 +1,70 @@
+//! Pause, resume and enable.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use spillway_model::{Configuration, ConfigurationChange, DestinationState};
+
+use super::find;
+use super::view::DestinationView;
+use crate::api::change::change;
+use crate::api::error::ApiError;
+use crate::api::path::PathValue;
+use crate::gateway::Gateway;
+
+/// Hold the deliveries of a destination. They wait, none is lost, until it is resumed.
+#[utoipa::path(post, path = "/api/v1/destinations/{destination}/pause", tag = "configuration",
+    operation_id = "pause_destination", params(("destination" = String, Path, description = "Id or name")),
+    responses((status = 200, description = "The destination", body = DestinationView)))]
+pub(crate) async fn pause(
+    State(gateway): State<Arc<Gateway>>,
+    PathValue(wanted): PathValue<String>,
+) -> Result<Response, ApiError> {
+    set(&gateway, &wanted, |_| Ok(DestinationState::Paused)).await
+}
+
+/// Serve a paused destination again. One that is disabled needs `enable`.
+#[utoipa::path(post, path = "/api/v1/destinations/{destination}/resume", tag = "configuration",
+    operation_id = "resume_destination", params(("destination" = String, Path, description = "Id or name")),
+    responses((status = 200, description = "The destination", body = DestinationView)))]
+pub(crate) async fn resume(
+    State(gateway): State<Arc<Gateway>>,
+    PathValue(wanted): PathValue<String>,
+) -> Result<Response, ApiError> {
+    let resumed = |state| match state {
+        DestinationState::Active | DestinationState::Paused => Ok(DestinationState::Active),
+        DestinationState::Disabled => {
+            let reason =
+                "The destination answered 410 Gone and is disabled. Make sure that it exists, then use enable.";
+            Err(ApiError::Conflict { code: "destination_disabled", reason: reason.to_owned() })
+        }
+    };
+    set(&gateway, &wanted, resumed).await
+}
+
+/// Serve a destination again, whatever held it.
+#[utoipa::path(post, path = "/api/v1/destinations/{destination}/enable", tag = "configuration",
+    operation_id = "enable_destination", params(("destination" = String, Path, description = "Id or name")),
+    responses((status = 200, description = "The destination", body = DestinationView)))]
+pub(crate) async fn enable(
+    State(gateway): State<Arc<Gateway>>,
+    PathValue(wanted): PathValue<String>,
+) -> Result<Response, ApiError> {
+    set(&gateway, &wanted, |_| Ok(DestinationState::Active)).await
+}
+
+async fn set(
+    gateway: &Gateway,
+    wanted: &str,
+    next: impl FnOnce(DestinationState) -> Result<DestinationState, ApiError>,
+) -> Result<Response, ApiError> {
+    let decide = |current: &Configuration| {
+        let mut destination = find(current, wanted)?.clone();
+        destination.state = next(destination.state)?;
+        Ok((vec![ConfigurationChange::PutDestination(destination.clone())], destination))
+    };
+    let destination = change(gateway, decide).await?;
+    Ok(Json(DestinationView::from(&destination)).into_response())
+}

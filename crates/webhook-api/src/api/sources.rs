@@ -1,0 +1,330 @@
+//! `/api/v1/sources`: where events come from.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use spillway_model::{Configuration, ConfigurationChange, Name, Rate, Secret, Source, SourceId};
+use spillway_signature::MAX_SECRETS;
+use utoipa::ToSchema;
+
+use super::access::Caller;
+use super::body::{JsonBody, from_value};
+use super::caching::versioned;
+use super::change::{change, check_room};
+use super::error::{ApiError, Kind};
+use super::merge::merge;
+use super::page::{List, PageRequest};
+use super::path::PathValue;
+use super::query::{ListQuery, Parameters};
+use super::secrets::{SecretView, check_references};
+use super::timestamp::Timestamp;
+use crate::gateway::Gateway;
+use crate::routing::prepare;
+
+/// The largest body that a source may allow.
+const MAX_BODY_LIMIT: u64 = 64 << 20;
+
+/// A source.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SourceView {
+    /// Identifier.
+    #[schema(value_type = String, example = "src_01k9zv5w3hf6p8r2t4x6y8a0b2")]
+    id: SourceId,
+    /// The last part of the intake path, unique.
+    #[schema(value_type = String, example = "github")]
+    name: Name,
+    /// The signature scheme.
+    #[schema(example = "github")]
+    provider: String,
+    /// One entry for each secret, in their order. The texts are never shown.
+    secrets: Vec<SecretView>,
+    /// Options of the scheme.
+    #[schema(value_type = Object)]
+    scheme: Map<String, Value>,
+    /// Requests that are admitted, such as `100/s`; null for no limit of its own.
+    #[schema(value_type = Option<String>)]
+    rate_limit: Option<Rate>,
+    /// Largest body in bytes; null for the server's limit.
+    max_body_bytes: Option<u64>,
+    /// A disabled source answers 404.
+    enabled: bool,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl From<&Source> for SourceView {
+    fn from(source: &Source) -> Self {
+        Self {
+            id: source.id,
+            name: source.name.clone(),
+            provider: source.provider.clone(),
+            secrets: source.secrets.iter().map(SecretView::from).collect(),
+            scheme: source.scheme.clone(),
+            rate_limit: source.rate_limit,
+            max_body_bytes: source.max_body_bytes,
+            enabled: source.enabled,
+            created_at: Timestamp(source.created_at),
+        }
+    }
+}
+
+/// What may be set about a source.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SourceInput {
+    /// The last part of the intake path, unique: 1 to 64 letters, digits, '.', '_' or '-'.
+    #[schema(value_type = String)]
+    name: Name,
+    /// The signature scheme, such as `github`, `stripe`, `standard-webhooks`, `hmac` or `none`.
+    provider: String,
+    /// Secrets, each a literal, `env:NAME` or `file:PATH` (these two need scope admin). Left out of a change, they stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    secrets: Option<Vec<Secret>>,
+    /// Options of the scheme, such as `tolerance`, or `hmac` with the description of a scheme.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    scheme: Map<String, Value>,
+    /// Requests that are admitted, such as `100/s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    rate_limit: Option<Rate>,
+    /// Largest body in bytes, at most 64 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_body_bytes: Option<u64>,
+    /// A disabled source answers 404.
+    #[serde(default = "yes")]
+    enabled: bool,
+}
+
+/// A secret to add to a source.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SecretInput {
+    /// A literal, `env:NAME` or `file:PATH`.
+    #[schema(value_type = String)]
+    secret: Secret,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl From<&Source> for SourceInput {
+    /// What a merge patch applies to. Secrets are left out: a patch that says nothing of them leaves them.
+    fn from(source: &Source) -> Self {
+        Self {
+            name: source.name.clone(),
+            provider: source.provider.clone(),
+            secrets: None,
+            scheme: source.scheme.clone(),
+            rate_limit: source.rate_limit,
+            max_body_bytes: source.max_body_bytes,
+            enabled: source.enabled,
+        }
+    }
+}
+
+impl SourceInput {
+    /// The source with these settings: `existing` changed, or a new one with this id.
+    fn apply(self, existing: Option<&Source>, gateway: &Gateway) -> Source {
+        let kept = || existing.map(|source| source.secrets.clone()).unwrap_or_default();
+        Source {
+            id: existing.map_or_else(|| gateway.ids.source(), |source| source.id),
+            name: self.name,
+            provider: self.provider,
+            secrets: self.secrets.unwrap_or_else(kept),
+            scheme: self.scheme,
+            rate_limit: self.rate_limit,
+            max_body_bytes: self.max_body_bytes,
+            enabled: self.enabled,
+            created_at: existing.map_or_else(|| gateway.clock.now(), |source| source.created_at),
+        }
+    }
+}
+
+/// List sources, the oldest first.
+#[utoipa::path(get, path = "/api/v1/sources", tag = "configuration", operation_id = "list_sources", params(ListQuery),
+    responses((status = 200, description = "A page of sources", body = List<SourceView>)))]
+pub(crate) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    Parameters(query): Parameters<ListQuery>,
+) -> Result<Response, ApiError> {
+    let page = PageRequest::of::<SourceView>(&query)?;
+    let configuration = gateway.routing.load().configuration.clone();
+    let rows = page.cut(&configuration.sources, |source| source.id.to_u128());
+    Ok(versioned(configuration.version, page.answer(rows, SourceView::from)))
+}
+
+/// Create a source.
+#[utoipa::path(post, path = "/api/v1/sources", tag = "configuration", operation_id = "create_source",
+    request_body = SourceInput, responses((status = 201, description = "The source", body = SourceView)))]
+pub(crate) async fn create(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller,
+    JsonBody(input): JsonBody<SourceInput>,
+) -> Result<Response, ApiError> {
+    let source = put(&gateway, caller, |_| Ok((None, input))).await?;
+    let location = format!("/api/v1/sources/{}", source.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(SourceView::from(&source))).into_response())
+}
+
+/// Show a source.
+#[utoipa::path(get, path = "/api/v1/sources/{source}", tag = "configuration", operation_id = "show_source",
+    params(("source" = String, Path, description = "Id or name")),
+    responses((status = 200, description = "The source", body = SourceView)))]
+pub(crate) async fn show(
+    State(gateway): State<Arc<Gateway>>,
+    PathValue(wanted): PathValue<String>,
+) -> Result<Response, ApiError> {
+    let configuration = gateway.routing.load().configuration.clone();
+    let source = find(&configuration, &wanted)?;
+    Ok(versioned(configuration.version, Json(SourceView::from(source)).into_response()))
+}
+
+/// Replace the settings of a source. Secrets that are left out stay.
+#[utoipa::path(put, path = "/api/v1/sources/{source}", tag = "configuration", operation_id = "replace_source",
+    params(("source" = String, Path, description = "Id or name")), request_body = SourceInput,
+    responses((status = 200, description = "The source", body = SourceView)))]
+pub(crate) async fn replace(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller,
+    PathValue(wanted): PathValue<String>,
+    JsonBody(input): JsonBody<SourceInput>,
+) -> Result<Response, ApiError> {
+    let source = put(&gateway, caller, |current| Ok((Some(find(current, &wanted)?), input))).await?;
+    Ok(Json(SourceView::from(&source)).into_response())
+}
+
+/// Change some settings of a source, as a JSON merge patch (RFC 7396).
+#[utoipa::path(patch, path = "/api/v1/sources/{source}", tag = "configuration", operation_id = "update_source",
+    params(("source" = String, Path, description = "Id or name")),
+    request_body(content = Object, content_type = "application/merge-patch+json"),
+    responses((status = 200, description = "The source", body = SourceView)))]
+pub(crate) async fn update(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller,
+    PathValue(wanted): PathValue<String>,
+    JsonBody(patch): JsonBody<Value>,
+) -> Result<Response, ApiError> {
+    let source = put(&gateway, caller, |current| {
+        let existing = find(current, &wanted)?;
+        let mut settings = serde_json::to_value(SourceInput::from(existing)).unwrap_or_default();
+        merge(&mut settings, patch);
+        Ok((Some(existing), from_value(settings)?))
+    })
+    .await?;
+    Ok(Json(SourceView::from(&source)).into_response())
+}
+
+/// Delete a source and its connections. Its events stay.
+#[utoipa::path(delete, path = "/api/v1/sources/{source}", tag = "configuration", operation_id = "delete_source",
+    params(("source" = String, Path, description = "Id or name")),
+    responses((status = 204, description = "It is gone")))]
+pub(crate) async fn delete(
+    State(gateway): State<Arc<Gateway>>,
+    PathValue(wanted): PathValue<String>,
+) -> Result<StatusCode, ApiError> {
+    let gone = |current: &Configuration| {
+        let id = find(current, &wanted)?.id;
+        Ok((vec![ConfigurationChange::DeleteSource(id)], ()))
+    };
+    change(&gateway, gone).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Add a secret to a source. Any secret of a source may verify a request, so add the new one, change the sender, and then
+/// remove the old one.
+#[utoipa::path(post, path = "/api/v1/sources/{source}/secrets", tag = "configuration", operation_id = "add_source_secret",
+    params(("source" = String, Path, description = "Id or name")), request_body = SecretInput,
+    responses((status = 200, description = "The source; the new secret is the first", body = SourceView)))]
+pub(crate) async fn add_secret(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller,
+    PathValue(wanted): PathValue<String>,
+    JsonBody(SecretInput { secret }): JsonBody<SecretInput>,
+) -> Result<Response, ApiError> {
+    check_references(caller, [&secret])?;
+    let added = |current: &Configuration| {
+        let mut source = find(current, &wanted)?.clone();
+        if source.secrets.len() >= MAX_SECRETS {
+            let reason =
+                format!("A source has at most {MAX_SECRETS} secrets. Remove one that is no longer used first.");
+            return Err(ApiError::Conflict { code: "too_many_secrets", reason });
+        }
+        source.secrets.insert(0, secret);
+        check(&source, &gateway)?;
+        Ok((vec![ConfigurationChange::PutSource(source.clone())], source))
+    };
+    let source = change(&gateway, added).await?;
+    Ok(Json(SourceView::from(&source)).into_response())
+}
+
+/// Remove a secret from a source, by its position in the list, counted from one.
+#[utoipa::path(delete, path = "/api/v1/sources/{source}/secrets/{position}", tag = "configuration",
+    operation_id = "remove_source_secret",
+    params(("source" = String, Path, description = "Id or name"), ("position" = u32, Path, description = "From one")),
+    responses((status = 200, description = "The source", body = SourceView)))]
+pub(crate) async fn remove_secret(
+    State(gateway): State<Arc<Gateway>>,
+    PathValue((wanted, position)): PathValue<(String, String)>,
+) -> Result<Response, ApiError> {
+    let removed = |current: &Configuration| {
+        let mut source = find(current, &wanted)?.clone();
+        let index = position.parse::<usize>().ok().and_then(|position| position.checked_sub(1));
+        let Some(index) = index.filter(|index| *index < source.secrets.len()) else {
+            return Err(ApiError::not_found(Kind::Secret, &position));
+        };
+        source.secrets.remove(index);
+        check(&source, &gateway)?;
+        Ok((vec![ConfigurationChange::PutSource(source.clone())], source))
+    };
+    let source = change(&gateway, removed).await?;
+    Ok(Json(SourceView::from(&source)).into_response())
+}
+
+/// The source with this id or name.
+pub(super) fn find<'c>(configuration: &'c Configuration, wanted: &str) -> Result<&'c Source, ApiError> {
+    let id = wanted.parse::<SourceId>().ok();
+    let mut sources = configuration.sources.iter();
+    let found = sources.find(|source| Some(source.id) == id || source.name.as_str() == wanted);
+    found.ok_or_else(|| ApiError::not_found(Kind::Source, wanted))
+}
+
+async fn put(
+    gateway: &Gateway,
+    caller: Caller,
+    decide: impl FnOnce(&Configuration) -> Result<(Option<&Source>, SourceInput), ApiError>,
+) -> Result<Source, ApiError> {
+    let decide = |current: &Configuration| {
+        let (existing, input) = decide(current)?;
+        if existing.is_none() {
+            check_room(Kind::Source, current.sources.len())?;
+        }
+        check_references(caller, input.secrets.iter().flatten())?;
+        let source = input.apply(existing, gateway);
+        if current.sources.iter().any(|other| other.name == source.name && other.id != source.id) {
+            return Err(ApiError::name_taken(Kind::Source, source.name.as_str()));
+        }
+        check(&source, gateway)?;
+        Ok((vec![ConfigurationChange::PutSource(source.clone())], source))
+    };
+    change(gateway, decide).await
+}
+
+/// Whether the source could verify requests.
+fn check(source: &Source, gateway: &Gateway) -> Result<(), ApiError> {
+    if source.max_body_bytes.is_some_and(|limit| !(1..=MAX_BODY_LIMIT).contains(&limit)) {
+        return Err(ApiError::invalid("max_body_bytes", format!("it must be from 1 to {MAX_BODY_LIMIT}")));
+    }
+    match prepare(source, &gateway.secrets) {
+        Ok(_) => Ok(()),
+        Err(reason) => Err(ApiError::invalid("provider, secrets or scheme", reason)),
+    }
+}

@@ -1,0 +1,98 @@
+//! `/health`, `/readyz` and `/healthz`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::gateway::Gateway;
+
+/// A dependency that does not answer within this time counts as down.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// State of the process or of one part of it.
+#[derive(Debug, Clone, Serialize)]
+struct Report {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Check {
+    name: &'static str,
+    status: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    milliseconds: Option<f64>,
+}
+
+/// The process is up: always 200.
+pub(crate) async fn health() -> Response {
+    answer(StatusCode::OK, Report { status: "ok", checks: Vec::new() })
+}
+
+/// Whether this node can take traffic: the store answers, the commit queue has room, and it is not stopping.
+pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
+    let mut checks = vec![check_store(&gateway).await];
+    if gateway.is_stopping() {
+        checks.push(Check { name: "process", status: "stopping", detail: "draining".into(), milliseconds: None });
+    }
+    let ready = checks.iter().all(|check| check.status == "ok");
+    let (status, word) = if ready { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
+    answer(status, Report { status: word, checks })
+}
+
+/// Every dependency with detail. Redis that is lost degrades and does not fail: events are received and delivered without it.
+pub(crate) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
+    let store = check_store(&gateway).await;
+    let healthy = gateway.coordination.ready.is_healthy();
+    let coordination = Check {
+        name: "coordination",
+        status: if healthy { "ok" } else { "degraded" },
+        detail: if healthy {
+            "ready".into()
+        } else {
+            "Redis cannot be reached; deliveries wait for the next poll".into()
+        },
+        milliseconds: None,
+    };
+    let pool = gateway.store.pool();
+    let pool = Check {
+        name: "store_pool",
+        status: "ok",
+        detail: format!("{} used, {} idle, {} at most", pool.used, pool.idle, pool.max),
+        milliseconds: None,
+    };
+    let status = if store.status != "ok" {
+        "unavailable"
+    } else if healthy {
+        "ok"
+    } else {
+        "degraded"
+    };
+    let code = if status == "unavailable" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    answer(code, Report { status, checks: vec![store, coordination, pool] })
+}
+
+async fn check_store(gateway: &Gateway) -> Check {
+    let start = Instant::now();
+    let result = tokio::time::timeout(PATIENCE, gateway.store.ping()).await;
+    let milliseconds = Some((start.elapsed().as_secs_f64() * 1e5).round() / 100.0);
+    let (status, detail) = match result {
+        Ok(Ok(())) => ("ok", gateway.store.engine().to_owned()),
+        Ok(Err(error)) => ("unavailable", error.code().to_owned()),
+        Err(_) => ("unavailable", format!("no answer within {} s", PATIENCE.as_secs())),
+    };
+    Check { name: "store", status, detail, milliseconds }
+}
+
+fn answer(status: StatusCode, report: Report) -> Response {
+    let mut response = (status, Json(report)).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,443 @@
+//! `POST /in/{source}`: limits, signature, one durable write, 202.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
+use http_body::Body as _;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use ring::digest::{SHA256, digest};
+use spillway_model::{Appended, Event, HeaderBlock, IdempotencyHash, NewEvent, SourceId, TraceContext};
+use spillway_signature::{HandshakeResponse, Provider, Request as SignedRequest, VerifyError};
+use spillway_store::StoreError;
+use spillway_telemetry::{IntakeOutcome, SpanName, UNKNOWN_SOURCE};
+
+use crate::committer::CommitError;
+use crate::gateway::Gateway;
+use crate::limits::{RateRefusal, add_rate_headers};
+use crate::problem::Problem;
+use crate::routing::RoutedSource;
+
+/// Limits of intake.
+#[derive(Debug, Clone)]
+pub struct IntakeLimits {
+    /// Largest body in bytes, however it is framed. A source may set its own.
+    pub max_body_bytes: u64,
+    /// Most headers of a request.
+    pub max_headers: usize,
+    /// Most bytes of all header names and values together.
+    pub max_header_bytes: usize,
+    /// Longest time for a body to arrive.
+    pub body_timeout: Duration,
+    /// Longest time that the store may take before the sender is told to try again.
+    pub commit_timeout: Duration,
+}
+
+/// Why a request to intake was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// There is no enabled source of this name.
+    #[error("there is no source named {name:?}")]
+    UnknownSource {
+        /// The name in the path.
+        name: String,
+    },
+    /// Another method than POST.
+    #[error("the method {method} is not for webhooks")]
+    Method {
+        /// The request's method.
+        method: Method,
+    },
+    /// Too many headers, or too large.
+    #[error("the headers are too many or too large")]
+    HeadersTooLarge,
+    /// The body is larger than allowed.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The body stopped short of its announced length, or its framing is broken.
+    #[error("the body ended early")]
+    Truncated,
+    /// The body did not arrive in time.
+    #[error("the body did not arrive in time")]
+    TooSlow,
+    /// The signature is missing, wrong or too old.
+    #[error("the signature does not verify")]
+    BadSignature(#[from] VerifyError),
+    /// The source cannot verify anything.
+    #[error("the source is not set up right")]
+    Misconfigured,
+    /// More requests than the source's limit.
+    #[error("too many requests")]
+    RateLimited(RateRefusal),
+    /// The idempotency key cannot be used.
+    #[error("the idempotency key is too long")]
+    IdempotencyKey(#[from] spillway_signature::IdempotencyKeyError),
+    /// The commit queue is full.
+    #[error("the commit queue is full")]
+    Full,
+    /// The gateway is stopping.
+    #[error("the gateway is stopping")]
+    Stopping,
+    /// The store failed.
+    #[error("the event could not be stored")]
+    Store(#[source] StoreError),
+    /// The store did not answer in time.
+    #[error("the event could not be stored in time")]
+    StoreTooSlow,
+}
+
+impl From<CommitError> for IntakeError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Full => Self::Full,
+            CommitError::Stopped => Self::Stopping,
+            CommitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl IntakeError {
+    pub(crate) fn outcome(&self) -> IntakeOutcome {
+        match self {
+            Self::UnknownSource { .. } => IntakeOutcome::UnknownSource,
+            Self::Method { .. } | Self::Truncated | Self::TooSlow | Self::IdempotencyKey(_) => IntakeOutcome::Invalid,
+            Self::HeadersTooLarge | Self::TooLarge { .. } => IntakeOutcome::TooLarge,
+            Self::BadSignature(_) | Self::Misconfigured => IntakeOutcome::BadSignature,
+            Self::RateLimited(_) => IntakeOutcome::RateLimited,
+            Self::Full | Self::Stopping => IntakeOutcome::QueueFull,
+            Self::Store(_) | Self::StoreTooSlow => IntakeOutcome::StoreError,
+        }
+    }
+}
+
+impl From<IntakeError> for Problem {
+    fn from(error: IntakeError) -> Self {
+        const SOON: Duration = Duration::from_secs(1);
+        match error {
+            IntakeError::UnknownSource { name } => Self::new(
+                StatusCode::NOT_FOUND,
+                "source_unknown",
+                "No such source",
+                format!("There is no enabled source named {name:?}. Check the last part of the URL, or create the source."),
+            ),
+            IntakeError::Method { method } => Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "Method not allowed",
+                format!("Webhooks are sent with POST, not {method}."),
+            )
+            .allow("POST"),
+            IntakeError::HeadersTooLarge => Self::new(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers_too_large",
+                "Headers too large",
+                "The request has more or larger headers than server.max_headers and server.max_header_bytes allow.",
+            ),
+            IntakeError::TooLarge { limit } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "Body too large",
+                format!("The body is larger than {limit} bytes. Send less, or raise max_body of the source or the server."),
+            ),
+            IntakeError::Truncated => Self::new(
+                StatusCode::BAD_REQUEST,
+                "body_truncated",
+                "Body truncated",
+                "The body ended before its announced length. Nothing was stored; send the request again.",
+            ),
+            IntakeError::TooSlow => Self::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_timeout",
+                "Body too slow",
+                "The body did not arrive within server.body_timeout. Nothing was stored; send the request again.",
+            ),
+            IntakeError::BadSignature(error) => {
+                Self::new(StatusCode::UNAUTHORIZED, error.code(), "Signature refused", sentence(&error.to_string()))
+            }
+            IntakeError::Misconfigured => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "source_misconfigured",
+                "Source not set up",
+                "The source's provider, options or secrets cannot be used, so every request is refused. The gateway's log says why.",
+            ),
+            IntakeError::RateLimited(refusal) => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Too many requests",
+                format!("The limit of this source is {}. Send again after the time in Retry-After.", refusal.rate),
+            )
+            .retry_after(refusal.retry_after),
+            IntakeError::IdempotencyKey(error) => {
+                Self::new(StatusCode::BAD_REQUEST, error.code(), "Idempotency key too long", sentence(&error.to_string()))
+            }
+            IntakeError::Full => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "intake_full",
+                "Intake is full",
+                "More events wait to be stored than intake.queue allows. Nothing was stored; send the request again.",
+            )
+            .retry_after(SOON),
+            IntakeError::Stopping => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stopping",
+                "Gateway is stopping",
+                "This node is shutting down. Nothing was stored; send the request again.",
+            )
+            .retry_after(SOON),
+            IntakeError::Store(error) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                error.code(),
+                "Store failed",
+                "The event could not be stored. Send the request again; the gateway's log says more.",
+            )
+            .retry_after(SOON),
+            IntakeError::StoreTooSlow => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_timeout",
+                "Store too slow",
+                "The event could not be stored in time. It may be stored still; send the request again with the same key.",
+            )
+            .retry_after(SOON),
+        }
+    }
+}
+
+/// An error text as a sentence of its own.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+/// Receives one request for the source `name`.
+pub(crate) async fn receive(gateway: Arc<Gateway>, name: &str, parts: request::Parts, body: Body) -> Response {
+    let routing = gateway.routing.load();
+    let source = routing.source(name).cloned();
+    drop(routing);
+    let Some(source) = source else {
+        gateway.metrics.intake_for_source(UNKNOWN_SOURCE).record(IntakeOutcome::UnknownSource);
+        return Problem::from(IntakeError::UnknownSource { name: name.chars().take(64).collect() }).into_response();
+    };
+    let answer = accept(&gateway, &source, &parts, body).await;
+    match answer {
+        Ok(answer) => {
+            source.metrics.record(answer.outcome());
+            answer.into_response()
+        }
+        Err(error) => {
+            source.metrics.record(error.outcome());
+            refuse(&source, error)
+        }
+    }
+}
+
+fn refuse(source: &RoutedSource, error: IntakeError) -> Response {
+    tracing::debug!(source = %source.source.name, error = &error as &dyn std::error::Error, "a request was refused");
+    let decision = if let IntakeError::RateLimited(refusal) = &error { Some(refusal.decision) } else { None };
+    let mut response = Problem::from(error).into_response();
+    if let Some(decision) = decision {
+        add_rate_headers(response.headers_mut(), &decision);
+    }
+    response
+}
+
+enum Answer {
+    Stored(Appended),
+    Handshake(HandshakeResponse),
+}
+
+impl Answer {
+    fn outcome(&self) -> IntakeOutcome {
+        match self {
+            Self::Stored(Appended::Accepted { .. }) => IntakeOutcome::Accepted,
+            Self::Stored(Appended::Duplicate { .. }) => IntakeOutcome::Duplicate,
+            Self::Handshake(_) => IntakeOutcome::Handshake,
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Stored(appended) => acknowledgement(appended),
+            Self::Handshake(handshake) => {
+                let mut response = Response::new(Body::from(handshake.body));
+                *response.status_mut() = StatusCode::from_u16(handshake.status).unwrap_or(StatusCode::OK);
+                if let Some(content_type) = handshake.content_type {
+                    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+                }
+                response
+            }
+        }
+    }
+}
+
+/// 202 for a stored event, 200 for one that was stored before.
+pub(crate) fn acknowledgement(appended: Appended) -> Response {
+    let (status, body) = match appended {
+        Appended::Accepted { id } => (StatusCode::ACCEPTED, format!("{{\"id\":\"{id}\"}}")),
+        Appended::Duplicate { id } => (StatusCode::OK, format!("{{\"id\":\"{id}\",\"duplicate\":true}}")),
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+async fn accept(
+    gateway: &Gateway,
+    source: &RoutedSource,
+    parts: &request::Parts,
+    body: Body,
+) -> Result<Answer, IntakeError> {
+    let verifier = source.verifier.as_ref().map_err(|_| IntakeError::Misconfigured)?;
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    if parts.method != Method::POST {
+        return match verifier.crc_response(target) {
+            Some(handshake) if parts.method == Method::GET => Ok(Answer::Handshake(handshake)),
+            _ => Err(IntakeError::Method { method: parts.method.clone() }),
+        };
+    }
+    check_headers(&parts.headers, &gateway.limits)?;
+    if let Some(rate) = source.source.rate_limit {
+        let decision = gateway.coordination.rate.check(&format!("source:{}", source.source.id), rate).await;
+        if !decision.allowed {
+            return Err(IntakeError::RateLimited(RateRefusal { rate, retry_after: decision.retry_after, decision }));
+        }
+    }
+    let limit = source.source.max_body_bytes.unwrap_or(gateway.limits.max_body_bytes);
+    let body = read_body(body, limit, gateway.limits.body_timeout).await?;
+    let received = Instant::now();
+    let span = gateway.tracer.start(SpanName::Intake, trace_parent(&parts.headers));
+    let request = SignedRequest {
+        headers: &parts.headers,
+        body: &body,
+        path_and_query: target,
+        now_unix_ms: gateway.clock.now(),
+    };
+    let proof = verifier.verify(&request)?;
+    if let Some(handshake) = verifier.handshake(&proof, &request) {
+        return Ok(Answer::Handshake(handshake));
+    }
+    let idempotency = verifier.idempotency_key(&request)?.map(|key| idempotency_hash(source.source.id, &key));
+    let event_type = verifier.event_type(&request).map(|kind| kind.as_ref().into());
+    let id = gateway.ids.event();
+    span.set("spillway.event.id", id.to_string());
+    let credential = credential_header(verifier.provider(), &source.source.scheme);
+    let event = Arc::new(Event {
+        id,
+        source: source.source.id,
+        event_type,
+        headers: end_to_end_headers(&parts.headers, credential),
+        body,
+        trace: traced(&span),
+    });
+    let appended = store(gateway, source, event, idempotency, received).await?;
+    gateway.metrics.intake_ack.observe_traced(received.elapsed(), span.exemplar());
+    Ok(Answer::Stored(appended))
+}
+
+/// The context to keep with an event. Without anybody who records it there is nothing to keep: the worker makes a fresh one.
+pub(crate) fn traced(span: &spillway_telemetry::ActiveSpan) -> Option<TraceContext> {
+    let context = span.context();
+    context.is_sampled().then_some(context)
+}
+
+/// Commits an event with a delivery for each connection of its source.
+pub(crate) async fn store(
+    gateway: &Gateway,
+    source: &RoutedSource,
+    event: Arc<Event>,
+    idempotency: Option<IdempotencyHash>,
+    received: Instant,
+) -> Result<Appended, IntakeError> {
+    let deliveries = source.deliveries(event.id, event.received_at());
+    let commit = pin!(gateway.committer.commit(NewEvent { event, idempotency, deliveries }, received));
+    match tokio::time::timeout(gateway.limits.commit_timeout, commit).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(IntakeError::StoreTooSlow),
+    }
+}
+
+pub(crate) fn check_headers(headers: &HeaderMap, limits: &IntakeLimits) -> Result<(), IntakeError> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers.len() > limits.max_headers || bytes > limits.max_header_bytes {
+        return Err(IntakeError::HeadersTooLarge);
+    }
+    Ok(())
+}
+
+/// The whole body, or why not. An announced length over the limit is refused before anything is read.
+pub(crate) async fn read_body(body: Body, limit: u64, timeout: Duration) -> Result<Bytes, IntakeError> {
+    let too_large = || IntakeError::TooLarge { limit };
+    if body.size_hint().lower() > limit {
+        return Err(too_large());
+    }
+    let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
+    match tokio::time::timeout(timeout, limited.collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(IntakeError::Truncated),
+        Err(_) => Err(IntakeError::TooSlow),
+    }
+}
+
+pub(crate) fn trace_parent(headers: &HeaderMap) -> Option<TraceContext> {
+    TraceContext::parse(headers.get("traceparent")?.as_bytes())
+}
+
+/// One 128-bit value for a source and a key of its sender's.
+pub(crate) fn idempotency_hash(source: SourceId, key: &[u8]) -> IdempotencyHash {
+    let mut named = Vec::with_capacity(16 + key.len());
+    named.extend_from_slice(&source.to_bytes());
+    named.extend_from_slice(key);
+    let hash = digest(&SHA256, &named);
+    hash.as_ref().first_chunk().map_or(0, |half| u128::from_be_bytes(*half))
+}
+
+/// The header that carries a secret of ours, which is not for destinations to see.
+fn credential_header(provider: Provider, scheme: &serde_json::Map<String, serde_json::Value>) -> Option<HeaderName> {
+    let standard = match provider {
+        Provider::Basic | Provider::Bearer => "authorization",
+        Provider::ApiKey => "x-api-key",
+        Provider::Gitlab => "x-gitlab-token",
+        _ => return None,
+    };
+    let configured = scheme.get("credential_header").and_then(|name| name.as_str());
+    HeaderName::from_bytes(configured.unwrap_or(standard).as_bytes()).ok()
+}
+
+/// Headers that concern one connection only (RFC 9110, section 7.6.1), or that the worker sets itself.
+const NOT_FORWARDED: [HeaderName; 12] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::HOST,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("traceparent"),
+];
+
+fn end_to_end_headers(headers: &HeaderMap, credential: Option<HeaderName>) -> HeaderBlock {
+    let named_in_connection = headers.get(header::CONNECTION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_named = |name: &HeaderName| {
+        !named_in_connection.is_empty()
+            && named_in_connection.split(',').any(|token| token.trim().eq_ignore_ascii_case(name.as_str()))
+    };
+    let kept = headers
+        .iter()
+        .filter(|(name, _)| !NOT_FORWARDED.contains(name) && Some(*name) != credential.as_ref() && !is_named(name));
+    HeaderBlock::encode(kept.map(|(name, value)| (name.as_str(), value.as_bytes())))
+}

@@ -1,0 +1,152 @@
+//! What intake needs to know of the configuration, prepared: it reads no database on its way.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use spillway_model::{
+    ApiKey, Configuration, ConnectionId, DestinationId, EventId, KeyHash, NewDelivery, Secret, SecretResolver, Source,
+    SourceId,
+};
+use spillway_signature::{Provider, SchemeOptions, Verifier};
+use spillway_telemetry::{Metrics, SourceMetrics};
+use tokio::sync::watch;
+
+/// Deliveries that one event may have; the number of a delivery has 16 bits.
+pub(crate) const MAX_CONNECTIONS: usize = 1 << 16;
+
+/// A source with its keys prepared.
+#[derive(Debug)]
+pub struct RoutedSource {
+    /// The source as it is configured.
+    pub source: Source,
+    /// Checks its requests; the error says why the source refuses every request.
+    pub verifier: Result<Verifier, String>,
+    /// Where its events go.
+    pub connections: Vec<(ConnectionId, DestinationId)>,
+    /// Its counters.
+    pub metrics: SourceMetrics,
+}
+
+impl RoutedSource {
+    /// The deliveries of a new event, due now and unclaimed.
+    #[must_use]
+    pub fn deliveries(&self, event: EventId, due_at: i64) -> Vec<NewDelivery> {
+        let numbered = (0..=u16::MAX).zip(&self.connections);
+        let delivery = |(ordinal, (connection, destination)): (u16, &(ConnectionId, DestinationId))| NewDelivery {
+            id: event.delivery(ordinal),
+            destination: *destination,
+            connection: *connection,
+            due_at,
+            generation: 0,
+        };
+        numbered.map(delivery).collect()
+    }
+}
+
+/// One version of the configuration, indexed for requests.
+#[derive(Debug, Default)]
+pub struct Routing {
+    /// The configuration itself.
+    pub configuration: Arc<Configuration>,
+    sources: HashMap<String, Arc<RoutedSource>>,
+    by_id: HashMap<SourceId, Arc<RoutedSource>>,
+    keys: HashMap<KeyHash, ApiKey>,
+}
+
+impl Routing {
+    /// The enabled source of this name.
+    #[must_use]
+    pub fn source(&self, name: &str) -> Option<&Arc<RoutedSource>> {
+        self.sources.get(name)
+    }
+
+    /// The enabled source with this id.
+    #[must_use]
+    pub fn source_by_id(&self, id: SourceId) -> Option<&Arc<RoutedSource>> {
+        self.by_id.get(&id)
+    }
+
+    /// The key whose text has this hash.
+    #[must_use]
+    pub fn key(&self, hash: &KeyHash) -> Option<&ApiKey> {
+        self.keys.get(hash)
+    }
+
+    /// Prepares `configuration`. A source that cannot be prepared refuses its requests and harms no other.
+    #[must_use]
+    pub fn build(configuration: Arc<Configuration>, metrics: &Metrics, resolve: &SecretResolver) -> Self {
+        let mut connections: HashMap<SourceId, Vec<(ConnectionId, DestinationId)>> = HashMap::new();
+        for connection in configuration.connections.iter().filter(|connection| connection.enabled) {
+            connections.entry(connection.source).or_default().push((connection.id, connection.destination));
+        }
+        let mut sources = HashMap::new();
+        let mut by_id = HashMap::new();
+        for source in configuration.sources.iter().filter(|source| source.enabled) {
+            let verifier = prepare(source, resolve);
+            if let Err(reason) = &verifier {
+                tracing::error!(source = %source.name, reason, "the source refuses every request until this is mended");
+            }
+            let mut connections = connections.remove(&source.id).unwrap_or_default();
+            connections.truncate(MAX_CONNECTIONS);
+            let metrics = metrics.intake_for_source(source.name.as_str());
+            let routed = Arc::new(RoutedSource { source: source.clone(), verifier, connections, metrics });
+            sources.insert(source.name.to_string(), routed.clone());
+            by_id.insert(source.id, routed);
+        }
+        let keys = configuration.keys.iter().map(|key| (key.hash, key.clone())).collect();
+        metrics.intake_requests.retain(|name| sources.contains_key(name));
+        Self { configuration, sources, by_id, keys }
+    }
+}
+
+/// The verifier of a source.
+///
+/// # Errors
+/// A sentence that says what is wrong with provider, options or secrets.
+pub fn prepare(source: &Source, resolve: &SecretResolver) -> Result<Verifier, String> {
+    let provider: Provider = source.provider.parse().map_err(|error| format!("{error}"))?;
+    let options = serde_json::Value::Object(source.scheme.clone());
+    let options: SchemeOptions = serde_json::from_value(options).map_err(|error| format!("scheme options: {error}"))?;
+    let secrets = source.secrets.iter().map(|secret| resolve(secret)).collect::<Result<Vec<_>, _>>()?;
+    let secrets: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+    Verifier::new(provider, &secrets, &options).map_err(|error| error.to_string())
+}
+
+/// The routing in force: a cheap handle that every request reads.
+#[derive(Debug, Clone)]
+pub struct CurrentRouting {
+    routing: Arc<ArcSwap<Routing>>,
+    version: watch::Receiver<u64>,
+}
+
+impl CurrentRouting {
+    /// Prepares the configuration, and again whenever it changes, until the sender of `changes` is dropped.
+    pub fn follow(mut changes: watch::Receiver<Arc<Configuration>>, metrics: Metrics, resolve: SecretResolver) -> Self {
+        let first = changes.borrow_and_update().clone();
+        let (in_force, version) = watch::channel(first.version);
+        let routing = Arc::new(ArcSwap::from_pointee(Routing::build(first, &metrics, &resolve)));
+        let target = routing.clone();
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                let configuration = changes.borrow_and_update().clone();
+                let version = configuration.version;
+                target.store(Arc::new(Routing::build(configuration, &metrics, &resolve)));
+                in_force.send_replace(version);
+            }
+        });
+        Self { routing, version }
+    }
+
+    /// The routing as it is now.
+    pub fn load(&self) -> arc_swap::Guard<Arc<Routing>> {
+        self.routing.load()
+    }
+
+    /// Returns once this version of the configuration, or a later one, is in force here; at once when no change can come any more.
+    pub async fn wait_for(&self, version: u64) {
+        let mut in_force = self.version.clone();
+        // An error means that nobody follows changes any more: there is nothing to wait for.
+        let _ = in_force.wait_for(|current| *current >= version).await;
+    }
+}

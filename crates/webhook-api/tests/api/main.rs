@@ -1,0 +1,13 @@
+//! The gateway over real connections, on the embedded store.
+
+mod bad_input;
+mod configuration;
+mod description;
+mod intake;
+mod keys;
+mod lists;
+mod publishing;
+mod secrets;
+mod store_double;
+mod support;
+mod transport;

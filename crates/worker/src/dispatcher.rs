@@ -1,0 +1,354 @@
+//! Takes deliveries from the ready queue and from the store into the lanes, starts attempts, learns from their endings.
+
+mod drain;
+mod store_work;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use spillway_model::{Claimed, DeliveryId, DestinationId, Lease, NextState, Settlement, UnixMillis};
+use spillway_store::StoreError;
+use spillway_telemetry::DeliveryOutcome;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio_util::task::TaskTracker;
+
+use crate::attempt_task::{Attempts, Outcome};
+use crate::breaker::Epoch;
+use crate::destinations::{Defaults, Destinations, Prepared};
+use crate::lanes::{Bounds, Lanes, Next};
+use crate::lease::{lease_of, milliseconds, released};
+use crate::settler::SettlerHandle;
+use crate::worker::Worker;
+
+/// Deliveries taken from the ready queue at once.
+const READY_BATCH: usize = 256;
+/// Deliveries that may wait in memory, for each attempt that may be under way.
+const WAITING_PER_ATTEMPT: usize = 16;
+/// Bytes of payload that may wait in memory.
+const WAITING_BYTES: usize = 64 << 20;
+/// A delivery for a destination that is not known here yet is due again after this time.
+const UNKNOWN_DELAY_MS: i64 = 1_000;
+/// Reports taken at once.
+const REPORT_BATCH: usize = 64;
+
+/// What a task that the dispatcher started reports back.
+enum Report {
+    /// An attempt's task has ended.
+    Attempt { task: tokio::task::Id, destination: DestinationId, epoch: Epoch, outcome: Outcome },
+    /// The store was asked for due deliveries.
+    Claimed { result: Result<Vec<Claimed>, StoreError>, wanted: usize },
+    /// Leases were renewed until then; `lost` are no longer ours. `None` when the store could not do it.
+    Renewed { leases: Vec<Lease>, lost: Option<Vec<DeliveryId>>, until: UnixMillis },
+    /// The store was asked to disable the destination. When it could not, the next 410 asks again.
+    Disabled { destination: DestinationId, disabled: bool },
+    /// The store was asked which of these destinations exist no more.
+    LookedUp { deleted: Vec<DestinationId> },
+}
+
+pub(crate) struct Dispatcher {
+    worker: Worker,
+    attempts: Arc<Attempts>,
+    reports: mpsc::Sender<Report>,
+    inbox: mpsc::Receiver<Report>,
+    tasks: TaskTracker,
+    /// Attempts under way.
+    running: Running,
+    destinations: Destinations,
+    defaults: Defaults,
+    lanes: Lanes,
+    /// Settlements without an attempt for which the settler had no room. While there are any, nothing new is taken.
+    outbox: VecDeque<Settlement>,
+    /// Destinations that deliveries name and the configuration does not.
+    unknown: HashSet<DestinationId>,
+    deleted: HashSet<DestinationId>,
+    looking_up: bool,
+    /// Destinations that the store is being asked to disable.
+    disabling: HashSet<DestinationId>,
+    claiming: bool,
+    claim_begun: Instant,
+    claim_at: Instant,
+    /// Average payload of what was claimed lately, in bytes.
+    claimed_bytes: usize,
+    renewing: bool,
+    renew_at: Instant,
+    store_is_away: bool,
+}
+
+/// Tasks that are aborted when the dispatcher is dropped before its end.
+#[derive(Default)]
+struct Running(HashMap<tokio::task::Id, AbortHandle>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in self.0.values() {
+            task.abort();
+        }
+    }
+}
+
+impl Dispatcher {
+    pub(crate) fn new(mut worker: Worker, settle: SettlerHandle) -> Self {
+        let settings = &mut worker.settings;
+        settings.concurrency = settings.concurrency.max(1);
+        settings.claim_batch = settings.claim_batch.max(1);
+        let defaults = Defaults {
+            timeout: settings.timeout,
+            max_concurrent: settings.per_destination.max(1),
+            retry: settings.retry.clone(),
+        };
+        let lanes = Lanes::new(Bounds {
+            attempts: settings.concurrency,
+            deliveries: settings.concurrency * WAITING_PER_ATTEMPT,
+            bytes: WAITING_BYTES,
+        });
+        let (reports, inbox) = mpsc::channel(settings.concurrency + 16);
+        let lease = settings.lease;
+        let configuration = worker.configuration.borrow_and_update().clone();
+        let destinations = Destinations::build(&configuration, &defaults, &worker.resolve, worker.clock.now());
+        let (counts, ready) = (lanes.counts(), worker.coordination.ready.clone());
+        let depth = move || Some((counts.waiting.load(Ordering::Relaxed) + ready.depth()) as f64);
+        worker.metrics.ready_queue_depth.sample_with(depth);
+        let counts = lanes.counts();
+        worker.metrics.breaker_open.sample_with(move || Some(counts.open_breakers.load(Ordering::Relaxed) as f64));
+        let attempts = Arc::new(Attempts {
+            store: worker.store.clone(),
+            rate: worker.coordination.rate.clone(),
+            clock: worker.clock.clone(),
+            metrics: worker.metrics.clone(),
+            sender: worker.sender.clone(),
+            settle,
+            lease,
+        });
+        let now = Instant::now();
+        Self {
+            worker,
+            attempts,
+            reports,
+            inbox,
+            tasks: TaskTracker::new(),
+            running: Running::default(),
+            destinations,
+            defaults,
+            lanes,
+            outbox: VecDeque::new(),
+            unknown: HashSet::new(),
+            deleted: HashSet::new(),
+            looking_up: false,
+            disabling: HashSet::new(),
+            claiming: false,
+            claim_begun: now,
+            claim_at: now,
+            claimed_bytes: 0,
+            renewing: false,
+            renew_at: now + lease / 4,
+            store_is_away: false,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let (ready, settle) = (self.worker.coordination.ready.clone(), self.attempts.settle.clone());
+        let stop = self.worker.stop.clone();
+        let mut stopped = pin!(stop.cancelled());
+        let mut reported = Vec::with_capacity(REPORT_BATCH);
+        let mut follows_configuration = true;
+        loop {
+            self.refresh();
+            self.start_attempts();
+            self.start_claim();
+            self.start_renewal();
+            self.start_lookup();
+            let wake = self.next_wake();
+            let may_take = self.lanes.room() > 0 && self.outbox.is_empty();
+            // In no fixed order: under load one of these is always ready, and none may starve.
+            tokio::select! {
+                () = &mut stopped => break,
+                _ = self.inbox.recv_many(&mut reported, REPORT_BATCH) => {
+                    for report in reported.drain(..) {
+                        self.take_report(report);
+                    }
+                }
+                batch = ready.pop(READY_BATCH), if may_take => self.take_deliveries(batch),
+                Ok(permit) = settle.room(), if !self.outbox.is_empty() => {
+                    if let Some(settlement) = self.outbox.pop_front() {
+                        permit.send(settlement);
+                    }
+                    self.flush_outbox();
+                }
+                changed = self.worker.configuration.changed(), if follows_configuration => match changed {
+                    Ok(()) => self.reload(),
+                    Err(_) => {
+                        follows_configuration = false;
+                        tracing::error!("nobody follows the configuration any more; the last one stays in force");
+                    }
+                },
+                () = tokio::time::sleep_until(wake.into()) => {}
+            }
+        }
+        drop(settle);
+        self.drain().await;
+    }
+
+    /// Does what is due by the clocks.
+    fn refresh(&mut self) {
+        if self.worker.clock.now() >= self.destinations.next_expiry() {
+            self.reload();
+        }
+        let now = Instant::now();
+        if self.lanes.next_wake().is_some_and(|at| at <= now) {
+            self.lanes.wake(now);
+        }
+    }
+
+    fn reload(&mut self) {
+        let configuration = self.worker.configuration.borrow_and_update().clone();
+        let now = self.worker.clock.now();
+        self.destinations = Destinations::build(&configuration, &self.defaults, &self.worker.resolve, now);
+        self.lanes.reload(&self.destinations);
+        self.claim_at = Instant::now();
+    }
+
+    fn take_deliveries(&mut self, batch: Vec<Claimed>) {
+        let now = self.worker.clock.now();
+        for claimed in batch {
+            if claimed.lease_until <= now {
+                // It came out of the ready queue late. It is due in the store by now, for whoever claims it first.
+                continue;
+            }
+            let Some(to) = self.destinations.get(claimed.destination) else {
+                self.settle_unknown(&claimed, now);
+                continue;
+            };
+            let first_at = claimed.event.received_at().saturating_add(to.first_delay_ms);
+            if claimed.attempts == 0 && to.first_delay_ms > 0 && first_at > now {
+                self.settle_later(released(lease_of(&claimed), first_at));
+            } else if !to.is_served() {
+                self.settle_later(released(lease_of(&claimed), now));
+            } else if let Err(claimed) = self.lanes.push(claimed, to) {
+                // Claims respect what a lane wants, so this does not go round in circles; and others may have room.
+                self.settle_later(released(lease_of(&claimed), now));
+            }
+        }
+    }
+
+    /// A delivery for a destination that this node does not know: deleted, or so new that the configuration has yet to come.
+    fn settle_unknown(&mut self, claimed: &Claimed, now: UnixMillis) {
+        if self.deleted.contains(&claimed.destination) {
+            self.worker.metrics.deliveries.get(DeliveryOutcome::Cancelled).inc();
+            tracing::warn!(delivery.id = %claimed.id, "the destination was deleted, so the delivery is cancelled");
+            let next = NextState::Cancelled { at: now };
+            self.settle_later(Settlement { lease: lease_of(claimed), next, attempt: None });
+        } else {
+            self.unknown.insert(claimed.destination);
+            self.settle_later(released(lease_of(claimed), now + UNKNOWN_DELAY_MS));
+        }
+    }
+
+    /// Settles without waiting for the settler.
+    fn settle_later(&mut self, settlement: Settlement) {
+        if !self.outbox.is_empty() {
+            self.outbox.push_back(settlement);
+        } else if let Some(settlement) = self.attempts.settle.try_settle(settlement) {
+            self.outbox.push_back(settlement);
+        }
+    }
+
+    fn flush_outbox(&mut self) {
+        while let Some(settlement) = self.outbox.pop_front() {
+            if let Some(settlement) = self.attempts.settle.try_settle(settlement) {
+                self.outbox.push_front(settlement);
+                return;
+            }
+        }
+    }
+
+    fn start_attempts(&mut self) {
+        while let Some(next) = self.lanes.next(Instant::now()) {
+            match next {
+                Next::Send { claimed, to, epoch } => self.start_attempt(claimed, to, epoch),
+                Next::GiveBack { deliveries, rest } => {
+                    let due_at = self.worker.clock.now() + milliseconds(rest);
+                    for claimed in deliveries {
+                        self.settle_later(released(lease_of(&claimed), due_at));
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_attempt(&mut self, claimed: Claimed, to: Arc<Prepared>, epoch: Epoch) {
+        let (attempts, reports, destination) = (self.attempts.clone(), self.reports.clone(), claimed.destination);
+        let task = self.tasks.spawn(async move {
+            // A panic must not take a place in the lane for ever. Its message has been logged.
+            let outcome = AssertUnwindSafe(attempts.run(claimed, &to)).catch_unwind().await.unwrap_or(Outcome::Lost);
+            // Nobody listens any more only at a hard stop.
+            let _ = reports.send(Report::Attempt { task: tokio::task::id(), destination, epoch, outcome }).await;
+        });
+        self.running.0.insert(task.id(), task.abort_handle());
+    }
+
+    /// Starts work beside the dispatcher that reports back, with `otherwise` if it panics.
+    fn start(&self, otherwise: Report, work: impl Future<Output = Report> + Send + 'static) {
+        let reports = self.reports.clone();
+        self.tasks.spawn(async move {
+            let report = AssertUnwindSafe(work).catch_unwind().await.unwrap_or(otherwise);
+            let _ = reports.send(report).await;
+        });
+    }
+
+    fn take_report(&mut self, report: Report) {
+        match report {
+            Report::Attempt { task, destination, epoch, outcome } => {
+                self.running.0.remove(&task);
+                self.take_outcome(destination, epoch, outcome);
+            }
+            Report::Claimed { result, wanted } => self.take_claimed(result, wanted),
+            Report::Renewed { leases, lost, until } => self.take_renewed(&leases, lost, until),
+            Report::Disabled { destination, disabled } => self.take_disabled(destination, disabled),
+            Report::LookedUp { deleted } => self.take_deleted(deleted),
+        }
+    }
+
+    fn take_outcome(&mut self, destination: DestinationId, epoch: Epoch, outcome: Outcome) {
+        let now = Instant::now();
+        match outcome {
+            Outcome::Ended { health, pause, disable } => {
+                if self.lanes.ended(destination, epoch, health, pause, now) {
+                    let name = self.destinations.get(destination).map(|to| to.destination.name.as_str());
+                    tracing::warn!(
+                        destination = name,
+                        "the circuit breaker opened; deliveries wait until the destination has rested"
+                    );
+                }
+                if disable {
+                    self.disable(destination);
+                }
+            }
+            Outcome::RateLimited { claimed, wait } => {
+                if let Err(claimed) = self.lanes.rate_limited(*claimed, wait, now) {
+                    let due_at = self.worker.clock.now() + milliseconds(wait);
+                    self.settle_later(released(lease_of(&claimed), due_at));
+                }
+            }
+            Outcome::Lost => self.lanes.lost(destination),
+        }
+    }
+
+    /// When to look at the clocks again, if nothing happens before.
+    fn next_wake(&self) -> Instant {
+        let now = Instant::now();
+        let claim = (!self.claiming && self.outbox.is_empty() && self.lanes.room() > 0)
+            .then(|| self.claim_at.max(now + Duration::from_millis(1)));
+        let renewal = (!self.renewing).then_some(self.renew_at);
+        let times = [self.lanes.next_wake(), claim, renewal, Some(now + self.worker.settings.poll.max(MIN_POLL))];
+        times.into_iter().flatten().min().unwrap_or(now)
+    }
+}
+
+/// The clocks are looked at this often at most when nothing else happens.
+const MIN_POLL: Duration = Duration::from_millis(100);

@@ -1,0 +1,95 @@
+//! The end: nothing new begins, and nothing that this worker holds stays claimed.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use spillway_model::Claimed;
+use tokio::time::Instant;
+
+use super::{Dispatcher, READY_BATCH, Report};
+use crate::attempt_task::Outcome;
+use crate::lease::{lease_of, released};
+
+/// Attempts that are cut off need this long at most to give their deliveries back, unless the store is away.
+const CUT_OFF: Duration = Duration::from_secs(1);
+
+impl Dispatcher {
+    /// What waits becomes due at once for somebody else; what is under way finishes, or is cut off and given back.
+    pub(super) async fn drain(mut self) {
+        let deadline = Instant::now() + self.worker.settings.drain;
+        let waiting = self.lanes.clear();
+        if !waiting.is_empty() {
+            tracing::info!(deliveries = waiting.len(), "deliveries that wait are given back");
+        }
+        self.give_back(waiting);
+        self.give_back_ready();
+        self.tasks.close();
+        if tokio::time::timeout_at(deadline, self.finish()).await.is_err() {
+            tracing::warn!(
+                attempts = self.running.0.len(),
+                "attempts that did not end in time are cut off; their deliveries are made again"
+            );
+            for task in self.running.0.values() {
+                task.abort();
+            }
+        }
+        // Once more for what was handed over meanwhile, and for the reports of those that ended last.
+        self.give_back_ready();
+        if tokio::time::timeout(CUT_OFF, self.finish()).await.is_err() {
+            tracing::warn!(
+                deliveries = self.outbox.len(),
+                "deliveries that could not be given back wait until their leases end"
+            );
+        }
+    }
+
+    /// Waits until every task has ended, every report is taken and everything is handed to the settler.
+    async fn finish(&mut self) {
+        let (tasks, settle) = (self.tasks.clone(), self.attempts.settle.clone());
+        loop {
+            while let Ok(report) = self.inbox.try_recv() {
+                self.take_late(report);
+            }
+            if self.outbox.is_empty() && tasks.is_empty() {
+                return;
+            }
+            tokio::select! {
+                () = tasks.wait(), if self.outbox.is_empty() => {}
+                Some(report) = self.inbox.recv() => self.take_late(report),
+                permit = settle.room(), if !self.outbox.is_empty() => match (permit, self.outbox.pop_front()) {
+                    (Ok(permit), Some(settlement)) => permit.send(settlement),
+                    // The settler is gone, and with it the way back.
+                    _ => return,
+                },
+            }
+        }
+    }
+
+    fn take_late(&mut self, report: Report) {
+        match report {
+            Report::Attempt { task, outcome, .. } => {
+                self.running.0.remove(&task);
+                if let Outcome::RateLimited { claimed, .. } = outcome {
+                    self.give_back([*claimed]);
+                }
+            }
+            Report::Claimed { result: Ok(batch), .. } => self.give_back(batch),
+            Report::Claimed { .. } | Report::Renewed { .. } | Report::Disabled { .. } | Report::LookedUp { .. } => {}
+        }
+    }
+
+    /// Gives back what lies in the ready queue of this process. What a shared queue has on its server is for others to take.
+    fn give_back_ready(&mut self) {
+        let ready = self.worker.coordination.ready.clone();
+        while let Some(batch) = ready.pop(READY_BATCH).now_or_never() {
+            self.give_back(batch);
+        }
+    }
+
+    fn give_back(&mut self, deliveries: impl IntoIterator<Item = Claimed>) {
+        let now = self.worker.clock.now();
+        for claimed in deliveries {
+            self.settle_later(released(lease_of(&claimed), now));
+        }
+    }
+}

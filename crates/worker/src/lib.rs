@@ -1,0 +1,32 @@
+//! Delivery: each destination has a lane of its own, so that a slow one fills its own lane and nobody else's.
+//!
+//! ```text
+//! ready queue ─┐
+//!              ├─▶ dispatcher ─▶ lanes ─▶ attempt task ─▶ settler ─▶ Store::settle
+//! Store::claim ┘    (limits, breaker)   (lease, rate, HTTP)
+//! ```
+//!
+//! The dispatcher alone owns the lanes and decides; attempts run beside it and report back. No transaction and no pooled
+//! connection of the store is held during a request.
+
+mod attempt;
+mod attempt_task;
+mod breaker;
+mod client;
+mod destinations;
+mod dispatcher;
+mod guard;
+mod headers;
+mod lane;
+mod lanes;
+mod lease;
+mod retry_after;
+mod settings;
+mod settler;
+mod verdict;
+mod worker;
+
+pub use client::{Client, ClientSettings, NoRootCertificates};
+pub use guard::{AddressGuard, BlockedAddress};
+pub use settings::WorkerSettings;
+pub use worker::Worker;

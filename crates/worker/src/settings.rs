@@ -1,0 +1,32 @@
+//! How deliveries are sent.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use spillway_model::RetrySchedule;
+
+/// How deliveries are sent.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// Attempts under way in this process at most; zero counts as one.
+    pub concurrency: usize,
+    /// Attempts under way for one destination at most, unless it sets its own; zero counts as one.
+    pub per_destination: usize,
+    /// Total time of an attempt, unless the destination sets its own.
+    pub timeout: Duration,
+    /// How long a claim holds. Should not be shorter than the longest timeout: an attempt for which it is too short costs a
+    /// write of its own, which lengthens its claim.
+    pub lease: Duration,
+    /// When failed deliveries are tried again, unless the destination sets its own.
+    pub retry: RetrySchedule,
+    /// At most so many bytes of an answer are read.
+    pub response_limit: usize,
+    /// How often the store is asked for due deliveries when nothing else calls for it.
+    pub poll: Duration,
+    /// Deliveries claimed at once.
+    pub claim_batch: usize,
+    /// How long attempts under way may take to end after the stop. Those that take longer are cut off and given back.
+    pub drain: Duration,
+    /// Sent as `user-agent` when the event's sender sent none.
+    pub user_agent: HeaderValue,
+}

@@ -1,0 +1,131 @@
+//! Ends claims in batches: one transaction serves every attempt that ended meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use spillway_model::{DeliveryId, Settlement};
+use spillway_store::{Store, StoreErrorKind};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::{SendError, TrySendError};
+
+/// Settlements in one transaction at most.
+const BATCH: usize = 512;
+/// Settlements that may wait; above it attempts wait before they report, and so no new ones begin.
+const QUEUE: usize = 8_192;
+
+/// Hands settlements to the settler.
+#[derive(Debug, Clone)]
+pub(crate) struct SettlerHandle {
+    queue: mpsc::Sender<Settlement>,
+    stuck: Arc<AtomicBool>,
+}
+
+impl SettlerHandle {
+    /// Queues the settlement; waits while the queue is full.
+    pub(crate) async fn settle(&self, settlement: Settlement) {
+        if self.queue.send(settlement).await.is_err() {
+            warn_stopped();
+        }
+    }
+
+    /// Queues the settlement without waiting. Returns it when the queue is full.
+    pub(crate) fn try_settle(&self, settlement: Settlement) -> Option<Settlement> {
+        match self.queue.try_send(settlement) {
+            Ok(()) => None,
+            Err(TrySendError::Full(settlement)) => Some(settlement),
+            Err(TrySendError::Closed(_)) => {
+                warn_stopped();
+                None
+            }
+        }
+    }
+
+    /// Waits until the queue has room for one settlement. The permit holds it.
+    pub(crate) async fn room(&self) -> Result<mpsc::Permit<'_, Settlement>, SendError<()>> {
+        self.queue.reserve().await
+    }
+
+    /// Whether a batch was refused by the store and is being tried again. Until it is written, deliveries that were sent may
+    /// look as if they were due: nothing should be claimed.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+}
+
+/// Only at a hard stop. The lease ends by itself, so the delivery is attempted again, not lost.
+fn warn_stopped() {
+    tracing::warn!("a settlement came after the settler had stopped");
+}
+
+/// The settler's task and its handle. The task ends when the last handle is dropped and everything is settled.
+pub(crate) fn start(store: Arc<dyn Store>) -> (tokio::task::JoinHandle<()>, SettlerHandle) {
+    let (sender, queue) = mpsc::channel(QUEUE);
+    let stuck = Arc::new(AtomicBool::new(false));
+    let task = tokio::spawn(run(store, queue, stuck.clone()));
+    (task, SettlerHandle { queue: sender, stuck })
+}
+
+async fn run(store: Arc<dyn Store>, mut queue: mpsc::Receiver<Settlement>, stuck: Arc<AtomicBool>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut batch, BATCH).await > 0 {
+        let settlements = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+        settle(store.as_ref(), settlements, &stuck).await;
+    }
+}
+
+/// Writes all of it. A batch that the store refuses for good is halved until what it refuses stands alone, so that one bad
+/// settlement does not take others with it.
+async fn settle(store: &dyn Store, settlements: Vec<Settlement>, stuck: &AtomicBool) {
+    let mut parts = vec![settlements];
+    while let Some(mut part) = parts.pop() {
+        match settle_part(store, &part, stuck).await {
+            Ok(()) => {}
+            Err(StoreErrorKind::Closed) => return,
+            Err(_) if part.len() > 1 => {
+                parts.push(part.split_off(part.len() / 2));
+                parts.push(part);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Tries until the store takes the part or says that it never will. Meanwhile the queue fills, attempts wait and intake of
+/// new work stops: that is the backpressure of a store that is away.
+async fn settle_part(store: &dyn Store, part: &[Settlement], stuck: &AtomicBool) -> Result<(), StoreErrorKind> {
+    let mut wait = Duration::from_millis(20);
+    let result = loop {
+        match store.settle(part.to_vec()).await {
+            Ok(stale) => {
+                warn_stale(part, &stale);
+                break Ok(());
+            }
+            Err(error) if error.is_transient() => {
+                if !stuck.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(code = error.code(), %error, "attempts cannot be recorded yet");
+                }
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(1));
+            }
+            Err(error) => {
+                tracing::error!(code = error.code(), %error, settlements = part.len(), "attempts could not be recorded");
+                break Err(error.kind());
+            }
+        }
+    };
+    if stuck.swap(false, Ordering::Relaxed) && result.is_ok() {
+        tracing::info!("attempts can be recorded again");
+    }
+    result
+}
+
+fn warn_stale(part: &[Settlement], stale: &[DeliveryId]) {
+    let attempted = |id: &&DeliveryId| part.iter().any(|one| one.lease.delivery == **id && one.attempt.is_some());
+    for delivery in stale.iter().filter(attempted) {
+        tracing::warn!(
+            delivery.id = %delivery,
+            "the claim had ended before the attempt was recorded; the delivery is attempted again"
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! The worker on a real store, with real requests to scripted destinations.
+
+mod address_guard;
+mod failures;
+mod fairness;
+mod faulty_store;
+mod leases;
+mod requests;
+mod stopping;
+mod support;
+mod tls;

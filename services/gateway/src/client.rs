@@ -1,0 +1,113 @@
+//! The commands that talk to a running gateway through its API.
+
+mod answer;
+mod api;
+mod apply;
+mod arguments;
+mod connections;
+mod deliveries;
+mod destinations;
+mod error;
+mod events;
+mod json;
+mod keys;
+mod list;
+mod options;
+mod output;
+mod resource;
+mod send;
+mod sources;
+mod table;
+mod time;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::commands::fail;
+use api::Api;
+use error::ClientError;
+use options::ClientOptions;
+use output::Output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
+    /// Manages where events come from
+    Sources(With<sources::SourcesCommand>),
+    /// Manages where deliveries go
+    Destinations(With<destinations::DestinationsCommand>),
+    /// Manages which source goes to which destination
+    Connections(With<connections::ConnectionsCommand>),
+    /// Finds and publishes events
+    Events(With<events::EventsCommand>),
+    /// Finds deliveries, shows their attempts, tries them again
+    Deliveries(With<deliveries::DeliveriesCommand>),
+    /// Manages the keys of the API
+    Keys(With<keys::KeysCommand>),
+    /// Sends a signed test webhook to a source
+    #[command(after_help = send::EXAMPLES)]
+    Send(WithArguments<send::SendArguments>),
+    /// Brings a gateway to what a settings file declares
+    ///
+    /// Reads [[sources]], [[destinations]] and [[connections]] of the file, makes what is missing and changes what differs.
+    /// What the file does not name stays as it is. With --output json each change is one line.
+    #[command(after_help = apply::EXAMPLES)]
+    Apply(WithArguments<apply::ApplyArguments>),
+}
+
+// A plain comment, because clap would show a doc comment as the help of each command: a group of commands with the options
+// that all of them take.
+#[derive(Debug, Args)]
+pub(crate) struct With<C: Subcommand> {
+    #[command(subcommand)]
+    command: C,
+    #[command(flatten)]
+    options: ClientOptions,
+}
+
+// The same for a single command.
+#[derive(Debug, Args)]
+pub(crate) struct WithArguments<A: Args> {
+    #[command(flatten)]
+    arguments: A,
+    #[command(flatten)]
+    options: ClientOptions,
+}
+
+/// What a command works with.
+pub(crate) struct Client {
+    api: Api,
+    output: Output,
+}
+
+pub(crate) fn run(command: ClientCommand) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error),
+    };
+    match runtime.block_on(execute(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the output has seen enough (`spillway events list --all | head`).
+        Err(ClientError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(error.exit_code(), &error),
+    }
+}
+
+async fn execute(command: ClientCommand) -> Result<(), ClientError> {
+    match command {
+        ClientCommand::Sources(with) => sources::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::Destinations(with) => destinations::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::Connections(with) => connections::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::Events(with) => events::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::Deliveries(with) => deliveries::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::Keys(with) => keys::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::Send(with) => send::run(with.arguments, &mut Client::new(&with.options)?).await,
+        ClientCommand::Apply(with) => apply::run(with.arguments, &mut Client::new(&with.options)?).await,
+    }
+}
+
+impl Client {
+    fn new(options: &ClientOptions) -> Result<Self, ClientError> {
+        Ok(Self { api: Api::new(options)?, output: Output::of_process(options.output()) })
+    }
+}

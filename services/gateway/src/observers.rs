@@ -1,0 +1,61 @@
+//! Lets the store and coordination report to the metrics without knowing them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use spillway_coordination::{CacheKind, CoordinationObserver};
+use spillway_store::{QueryKind, Store, StoreObserver};
+use spillway_telemetry::{CacheName, CacheResult, Metrics, PoolState, StoreQuery};
+
+pub(crate) struct Observer(pub(crate) Metrics);
+
+impl StoreObserver for Observer {
+    fn query(&self, kind: QueryKind, elapsed: Duration, _statements: u32, _rows: usize) {
+        let query = match kind {
+            QueryKind::Append => StoreQuery::Append,
+            QueryKind::Claim => StoreQuery::Claim,
+            QueryKind::Renew => StoreQuery::Renew,
+            QueryKind::Settle => StoreQuery::Settle,
+            QueryKind::Configuration => StoreQuery::Configuration,
+            QueryKind::Read => StoreQuery::Lookup,
+            QueryKind::Retry => StoreQuery::Replay,
+            QueryKind::Maintenance => StoreQuery::Maintenance,
+        };
+        self.0.store_query.get(query).observe(elapsed);
+    }
+
+    fn pool_wait(&self, elapsed: Duration) {
+        self.0.store_pool_wait.observe(elapsed);
+    }
+}
+
+impl CoordinationObserver for Observer {
+    fn cache(&self, kind: CacheKind, hit: bool) {
+        let cache = match kind {
+            CacheKind::ApiKey => CacheName::Keys,
+            CacheKind::Configuration => CacheName::Configuration,
+            CacheKind::Statistics => CacheName::Analytics,
+        };
+        let result = if hit { CacheResult::Hit } else { CacheResult::Miss };
+        self.0.cache_requests.get((cache, result)).inc();
+    }
+
+    fn degraded(&self, degraded: bool) {
+        self.0.coordination_degraded.set(f64::from(u8::from(degraded)));
+    }
+}
+
+/// Reads the pool's state whenever metrics are asked for.
+pub(crate) fn sample_pool(metrics: &Metrics, store: &Arc<dyn Store>) {
+    for state in [PoolState::Idle, PoolState::Used, PoolState::Max] {
+        let store = store.clone();
+        metrics.store_pool_connections.get(state).sample_with(move || {
+            let pool = store.pool();
+            Some(f64::from(match state {
+                PoolState::Idle => pool.idle,
+                PoolState::Used => pool.used,
+                PoolState::Max => pool.max,
+            }))
+        });
+    }
+}

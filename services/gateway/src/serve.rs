@@ -1,0 +1,221 @@
+//! `spillway serve`: reads settings, opens the parts, wires them, runs, drains.
+
+mod first_key;
+mod parts;
+mod periodic;
+mod tls;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use spillway_settings::{Environment, Loaded, Settings};
+use spillway_telemetry::Metrics;
+use spillway_webhook_api::{Committer, CurrentRouting};
+use spillway_worker::{Client, Worker};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::ServeOptions;
+use crate::commands::{EXIT_USAGE, fail};
+use parts::Parts;
+
+/// What can go wrong before the gateway runs. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("telemetry cannot be started")]
+    Telemetry(#[from] spillway_telemetry::TelemetryError),
+    #[error("the database {url} cannot be opened")]
+    Store { url: String, source: spillway_store::StoreError },
+    #[error("the role {role} needs PostgreSQL: set store.url to postgres://…, or run one process with the role all")]
+    RoleNeedsPostgres { role: &'static str },
+    #[error("the configuration cannot be read or written")]
+    Configuration(#[from] spillway_store::StoreError),
+    #[error(transparent)]
+    Declared(#[from] crate::declared::UnknownName),
+    #[error("{0}")]
+    LeaseTooShort(String),
+    #[error("the Redis URL cannot be used")]
+    Redis(#[from] spillway_coordination::InvalidRedisUrl),
+    #[error("the HTTP client for destinations cannot be made")]
+    Client(#[from] spillway_worker::NoRootCertificates),
+    #[error("{address} cannot be listened on; another program may use the port: choose another one with --listen")]
+    Listen { address: std::net::SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    #[error("signals cannot be received")]
+    Signals(#[source] std::io::Error),
+    #[error("the runtime cannot be started")]
+    Runtime(#[source] std::io::Error),
+}
+
+pub(crate) fn run(options: &ServeOptions) -> ExitCode {
+    with_settings(options, |loaded, reload| Box::pin(serve(loaded, reload)))
+}
+
+/// Brings the schema up to date, which opening does, and ends.
+pub(crate) fn migrate(options: &ServeOptions) -> ExitCode {
+    with_settings(options, |loaded, _| {
+        Box::pin(async move {
+            let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), "unknown");
+            let store = parts::open_store(&loaded.settings, &metrics).await?;
+            println!("{} is up to date", loaded.settings.store.url);
+            store.close().await;
+            Ok(())
+        })
+    })
+}
+
+type Reload = Box<dyn Fn() -> Option<Settings> + Send + Sync>;
+type Work = std::pin::Pin<Box<dyn Future<Output = Result<(), StartError>>>>;
+
+fn with_settings(options: &ServeOptions, work: impl FnOnce(Loaded, Reload) -> Work) -> ExitCode {
+    let arguments = options.load_args();
+    let loaded = match Settings::load(&arguments) {
+        Ok(loaded) => loaded,
+        Err(errors) => return fail(EXIT_USAGE, &errors),
+    };
+    let reload: Reload = Box::new(move || match Settings::load(&arguments) {
+        Ok(loaded) => Some(loaded.settings),
+        Err(errors) => {
+            tracing::error!(%errors, "the settings cannot be read again; the last ones stay in force");
+            None
+        }
+    });
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &StartError::Runtime(error)),
+    };
+    let result = runtime.block_on(work(loaded, reload));
+    // Attempts that did not end in time are cut off here; their leases end by themselves.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error),
+    }
+}
+
+async fn serve(loaded: Loaded, reload: Reload) -> Result<(), StartError> {
+    let settings = loaded.settings;
+    let guard = spillway_telemetry::init(&parts::telemetry(&settings))?;
+    for warning in &loaded.warnings {
+        tracing::warn!(code = warning.code(), "{warning}");
+    }
+    let parts = Parts::open(&settings).await?;
+    let tls = settings.server.tls.as_ref().map(tls::load).transpose()?;
+    let address = settings.server.listen;
+    let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+    let address = listener.local_addr().unwrap_or(address);
+    parts.apply_declared(&settings).await?;
+    parts::check_leases(&settings, &parts.store.configuration().await?)?;
+    // After everything that can refuse the start: the key is shown once, to a gateway that runs.
+    let key = first_key::ensure(&parts).await?;
+    let (configuration, _watching) = parts.watch_configuration().await?;
+
+    let stop_intake = CancellationToken::new();
+    let stop_worker = CancellationToken::new();
+    let secrets = parts::secret_resolver(Environment::of_process());
+    let worker = if settings.server.role.delivers() {
+        let client = Client::new(&parts::client(&settings))?;
+        let worker = Worker::new(
+            parts::worker(&settings),
+            parts.store.clone(),
+            parts.coordination.clone(),
+            configuration.clone(),
+            secrets.clone(),
+            parts.clock.clone(),
+            parts.metrics.clone(),
+            guard.tracer(),
+            client,
+            stop_worker.clone(),
+        );
+        Some(tokio::spawn(worker.run()))
+    } else {
+        None
+    };
+    let (committer, commit) = Committer::new(
+        parts::committer(&settings),
+        parts.store.clone(),
+        parts::ready_queue(&settings, &parts.coordination),
+        parts.clock.clone(),
+        parts.metrics.clone(),
+    );
+    let committer = tokio::spawn(committer.run());
+    let depth = commit.watch_depth();
+    parts.metrics.intake_queue_depth.sample_with(move || depth().map(|depth| depth as f64));
+    let routing = CurrentRouting::follow(configuration, parts.metrics.clone(), secrets.clone());
+    let gateway = Arc::new(parts.gateway(&settings, commit, routing, secrets, guard.tracer()));
+    let router = spillway_webhook_api::router(gateway.clone());
+    let server =
+        tokio::spawn(spillway_webhook_api::serve(listener, tls, router, parts::server(&settings), stop_intake.clone()));
+    let periodic = periodic::start(&parts, stop_intake.clone());
+    // Before anybody is told that it runs, and may ask it to stop.
+    let signals = Signals::listen().map_err(StartError::Signals)?;
+    let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
+    tracing::info!(%address, role = ?settings.server.role, store = %settings.store.url, "ready");
+    first_key::announce(key.as_ref(), &format!("{scheme}://{address}"));
+
+    signals.wait_for_stop(&parts, reload).await;
+
+    tracing::info!("stopping: no new requests, those under way finish");
+    gateway.stopping.store(true, Ordering::Relaxed);
+    stop_intake.cancel();
+    let deadline = tokio::time::Instant::now() + settings.server.drain_timeout;
+    join("the server", server, deadline).await;
+    drop(gateway);
+    join("the periodic work", periodic, deadline).await;
+    stop_worker.cancel();
+    if let Some(worker) = worker {
+        join("the worker", worker, deadline).await;
+    }
+    // The committer ends when the last connection that holds its handle is gone.
+    join("the committer", committer, deadline).await;
+    let _ = tokio::time::timeout_at(deadline, parts.store.close()).await;
+    tracing::info!("stopped");
+    guard.shutdown(Duration::from_secs(1)).await;
+    Ok(())
+}
+
+async fn join(what: &str, task: tokio::task::JoinHandle<()>, deadline: tokio::time::Instant) {
+    match tokio::time::timeout_at(deadline, task).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "{what} ended badly"),
+        Err(_) => tracing::warn!("{what} did not end in time and is cut off; nothing acknowledged is lost by that"),
+    }
+}
+
+/// What an operator says to a running process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns at SIGTERM or SIGINT; applies the settings file's declarations again at each SIGHUP.
+    async fn wait_for_stop(mut self, parts: &Parts, reload: Reload) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    let Some(settings) = reload() else { continue };
+                    match parts.apply_declared(&settings).await {
+                        Ok(()) => tracing::info!("the settings file's sources, destinations and connections are applied"),
+                        Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the settings file could not be applied"),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The commands of `spillway`, run as a user runs them, against a gateway of their own.
+
+mod applying;
+mod configuration;
+mod documents;
+mod errors;
+mod events;
+mod keys;
+mod secure;
+mod sending;
+mod support;

@@ -1,0 +1,171 @@
+//! The documents say what the code does: every code has its page, every link a file, every command exists, every settings
+//! example loads.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Files with this extension below `folder`, but for what is built and what is hidden.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut found = Vec::new();
+    for path in entries.map(|entry| entry.expect("an entry").path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() && !name.starts_with('.') && !["target", "corpus", "artifacts"].contains(&name.as_ref()) {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|it| it == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn documents() -> Vec<(PathBuf, String)> {
+    files(&root(), "md").into_iter().map(|path| (path.clone(), read(path))).collect()
+}
+
+/// The error codes that a source file names: in functions that answer with one, in a problem behind its status, and in a field `code`.
+fn codes_in(source: &str) -> Vec<&str> {
+    let literal = |text| str::split(text, '"').nth(1);
+    let mut codes = Vec::new();
+    for marker in ["code(&self) -> &'static str {", "code(self) -> &'static str {"] {
+        for (start, _) in source.match_indices(marker) {
+            let body = source[start..].split("\n    }\n").next().unwrap_or_default();
+            codes.extend(body.split('"').skip(1).step_by(2));
+        }
+    }
+    for (start, marker) in source.match_indices("::new(") {
+        let Some(status) = source[start + marker.len()..].trim_start().strip_prefix("StatusCode::") else { continue };
+        let second = status.split_once(',').map_or("", |(_, rest)| rest.trim_start());
+        codes.extend(second.starts_with('"').then(|| literal(second)).flatten());
+    }
+    codes.extend(source.match_indices("code: \"").filter_map(|(start, _)| literal(&source[start..])));
+    codes
+}
+
+#[test]
+fn every_code_has_a_page_and_every_page_a_code() {
+    let mut codes = BTreeSet::new();
+    for folder in ["crates", "services"] {
+        for path in files(&root().join(folder), "rs").iter().filter(|path| path.iter().any(|part| part == "src")) {
+            codes.extend(codes_in(&read(path)).into_iter().map(str::to_owned));
+        }
+    }
+    assert!(codes.contains("signature_mismatch") && codes.contains("last_admin_key"), "codes are not found: {codes:?}");
+    let pages = files(&root().join("runbooks/errors"), "md");
+    let pages: BTreeSet<_> =
+        pages.iter().map(|page| page.file_stem().unwrap_or_default().to_string_lossy().into_owned()).collect();
+    assert_eq!(codes.difference(&pages).collect::<Vec<_>>(), [""; 0], "without a page in runbooks/errors");
+    assert_eq!(pages.difference(&codes).collect::<Vec<_>>(), [""; 0], "pages of codes that the sources do not name");
+    let index = read("runbooks/README.md");
+    for code in &pages {
+        let page = read(format!("runbooks/errors/{code}.md"));
+        assert!(page.starts_with(&format!("# {code}\n")), "{code}: the title is another one");
+        for part in ["**Means.**", "**Status.**", "**What to do.**", "**Kept or lost.**"] {
+            assert!(page.contains(part), "{code}: {part} is missing");
+        }
+        assert!(index.contains(&format!("(errors/{code}.md)")), "{code} is not in the index");
+    }
+}
+
+#[test]
+fn the_page_about_metrics_is_the_catalogue() {
+    assert_eq!(read("runbooks/metrics.md").trim_end(), spillway_telemetry::catalogue_markdown().trim_end());
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file() {
+    let mut n_links = 0;
+    for (path, text) in documents() {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            n_links += 1;
+            let file = path.parent().expect("a folder").join(target);
+            assert!(file.exists(), "{} links to {link}, which is not there", path.display());
+        }
+    }
+    assert!(n_links > 50, "only {n_links} links are found");
+}
+
+#[test]
+fn every_xtask_command_exists() {
+    let source = read("xtask/src/main.rs");
+    let variants = source.split("enum Command {").nth(1).and_then(|rest| rest.split('}').next()).expect("the commands");
+    let known: BTreeSet<_> =
+        variants.lines().filter_map(|line| line.trim().split_once('(')).map(|(name, _)| name.to_lowercase()).collect();
+    let mut named = BTreeSet::new();
+    for (path, text) in documents() {
+        for rest in text.split("cargo xtask ").skip(1) {
+            let name: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
+            assert!(name.is_empty() || known.contains(&name), "{} names cargo xtask {name}", path.display());
+            named.insert(name);
+        }
+    }
+    assert!(named.contains("demo") && named.contains("test"), "the set-up commands are not found: {named:?}");
+}
+
+fn spillway(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spillway"));
+    command.env_clear().args(arguments).output().expect("spillway runs")
+}
+
+/// Every line of code, in a block or in a sentence, that begins with `spillway`. One mark opens code and three open a block, so
+/// code is what stands behind an odd number of marks.
+fn commands_in(text: &str) -> Vec<String> {
+    let text = text.replace("\\\n", " ");
+    let code = text.split('`').skip(1).step_by(2);
+    code.flat_map(str::lines).filter(|line| line.starts_with("spillway ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_of_the_program_exists_with_its_options() {
+    let mut n_commands = 0;
+    for (path, text) in documents() {
+        for command in commands_in(&text) {
+            let words: Vec<_> = command.split(" #").next().unwrap_or_default().split_whitespace().skip(1).collect();
+            let is_name =
+                |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !word.starts_with('-');
+            let mut arguments: Vec<_> = words.iter().copied().take(3).take_while(is_name).collect();
+            arguments.push("--help");
+            let output = spillway(&arguments);
+            assert!(output.status.success(), "{}: there is no {command}", path.display());
+            let help = String::from_utf8_lossy(&output.stdout);
+            for option in words.iter().filter(|word| word.starts_with("--")) {
+                let option = option.split(['=', ']', ')']).next().unwrap_or_default();
+                assert!(help.contains(option), "{}: {option} is no option in: {command}", path.display());
+            }
+            n_commands += 1;
+        }
+    }
+    assert!(n_commands > 20, "only {n_commands} commands are found");
+}
+
+#[test]
+fn every_settings_example_loads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("spillway.toml");
+    let mut n_examples = 0;
+    for (path, text) in documents() {
+        for example in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            fs::write(&file, example).expect("the file");
+            let output = spillway(&["check-config", "--config", &file.to_string_lossy()]);
+            let problem = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{}: {problem}\n{example}", path.display());
+            n_examples += 1;
+        }
+    }
+    assert!(n_examples > 0, "no example is found");
+}

@@ -1,0 +1,8 @@
+//! The real program, from outside: how it starts, stops, reloads, works on several nodes, and survives faults.
+
+mod chaos;
+mod nodes;
+mod reload;
+mod shutdown;
+mod startup;
+mod support;

@@ -1,0 +1,61 @@
+//! `cargo xtask`: builds, tests, runs and measures Spillway. This file is the table of contents; each command has a module.
+
+mod check;
+mod devtools;
+mod dist;
+mod failure;
+mod fuzz;
+mod metadata;
+mod setup;
+mod test;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use xshell::Shell;
+
+use failure::Result;
+
+/// Builds, tests, runs and measures Spillway.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+#[command(after_help = "New here? `cargo xtask demo` shows the gateway at work, `cargo xtask test` proves it.\n\
+    Before a push: `cargo xtask check && cargo xtask test`, which is all that CI does.")]
+enum Command {
+    Demo(devtools::DemoArgs),
+    Up(devtools::UpArgs),
+    Setup(setup::Args),
+    Test(test::Args),
+    Check(check::Args),
+    Bench(devtools::BenchArgs),
+    Chaos(devtools::ChaosArgs),
+    Fuzz(fuzz::Args),
+    Dist(dist::Args),
+}
+
+fn main() -> ExitCode {
+    match run(Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let sh = Shell::new()?;
+    sh.change_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")));
+    match command {
+        Command::Demo(args) => devtools::demo(&sh, args),
+        Command::Up(args) => devtools::up(&sh, args),
+        Command::Setup(args) => setup::run(&sh, args),
+        Command::Test(args) => test::run(&sh, args),
+        Command::Check(args) => check::run(&sh, args),
+        Command::Bench(args) => devtools::bench(&sh, args),
+        Command::Chaos(args) => devtools::chaos(&sh, args),
+        Command::Fuzz(args) => fuzz::run(&sh, args),
+        Command::Dist(args) => dist::run(&sh, args),
+    }
+}

@@ -1,0 +1,166 @@
+//! `cargo xtask setup`: the real parts that tests and checks run with.
+
+use std::path::Path;
+
+use xshell::{Shell, cmd};
+
+use crate::failure::{Failure, Result};
+
+/// Finds what tests and checks need, and installs what is missing
+///
+/// Tests run against real servers, PostgreSQL (server binaries) and Redis, and step the clock with libfaketime. On Debian and Ubuntu
+/// missing ones are installed by apt-get, with sudo when you are not root; elsewhere install them yourself. cargo-nextest and cargo-deny
+/// are built by `cargo install`, which takes some minutes. Nothing is started or configured. Takes less than a second when all is there.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Something that must be on this machine.
+pub(crate) struct Part {
+    name: &'static str,
+    /// Version or place of the part, `None` when it is missing.
+    find: fn(&Shell) -> Option<String>,
+    source: Source,
+}
+
+/// Where a missing part comes from.
+enum Source {
+    /// A package of Debian and its relatives.
+    Debian(&'static str),
+    /// A program from the crates registry, with a version requirement.
+    Crate(&'static str, &'static str),
+    /// A command that the developer should run, because it changes the toolchain.
+    Manual(&'static str),
+}
+
+pub(crate) const POSTGRES: Part =
+    Part { name: "PostgreSQL server", find: find_postgres, source: Source::Debian("postgresql") };
+
+pub(crate) const REDIS: Part = Part {
+    name: "Redis server",
+    find: |sh| version(sh, "redis-server", &["--version"]),
+    source: Source::Debian("redis-server"),
+};
+
+/// Steps the clock of a running gateway in the tests of faults.
+pub(crate) const FAKETIME: Part = Part { name: "libfaketime", find: find_faketime, source: Source::Debian("faketime") };
+
+pub(crate) const NEXTEST: Part = Part {
+    name: "cargo-nextest",
+    find: |sh| version(sh, "cargo", &["nextest", "--version"]),
+    source: Source::Crate("cargo-nextest", "0.9"),
+};
+
+pub(crate) const DENY: Part = Part {
+    name: "cargo-deny",
+    find: |sh| version(sh, "cargo", &["deny", "--version"]),
+    source: Source::Crate("cargo-deny", "0.20"),
+};
+
+pub(crate) const FUZZ: Part = Part {
+    name: "cargo-fuzz",
+    find: |sh| version(sh, "cargo", &["fuzz", "--version"]),
+    source: Source::Crate("cargo-fuzz", "0.13"),
+};
+
+pub(crate) const RUSTFMT: Part = Part {
+    name: "rustfmt",
+    find: |sh| version(sh, "cargo", &["fmt", "--version"]),
+    source: Source::Manual("rustup component add rustfmt"),
+};
+
+pub(crate) const CLIPPY: Part = Part {
+    name: "clippy",
+    find: |sh| version(sh, "cargo", &["clippy", "--version"]),
+    source: Source::Manual("rustup component add clippy"),
+};
+
+pub(crate) const NIGHTLY: Part = Part {
+    name: "nightly toolchain",
+    find: |sh| version(sh, "rustup", &["run", "nightly", "rustc", "--version"]),
+    source: Source::Manual("rustup toolchain install nightly"),
+};
+
+pub(crate) fn run(sh: &Shell, Args {}: Args) -> Result<()> {
+    let parts = [&RUSTFMT, &CLIPPY, &POSTGRES, &REDIS, &FAKETIME, &NEXTEST, &DENY];
+    let failures = parts.into_iter().map(|part| ensure(sh, &[part])).filter_map(Result::err).collect::<Vec<_>>();
+    for part in parts {
+        match (part.find)(sh) {
+            Some(found) => println!("✓ {:<18} {found}", part.name),
+            None => println!("✗ {:<18} missing", part.name),
+        }
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")))
+}
+
+/// Installs those of the parts that are missing. Says nothing when all are there; an error names the command that helps.
+pub(crate) fn ensure(sh: &Shell, parts: &[&Part]) -> Result<()> {
+    for part in parts.iter().filter(|part| (part.find)(sh).is_none()) {
+        match part.source {
+            Source::Debian(package) => install_package(sh, part.name, package)?,
+            Source::Crate(name, requirement) => install_crate(sh, name, requirement)?,
+            Source::Manual(command) => return Err(Failure::new(format!("{} is missing: run `{command}`", part.name))),
+        }
+        if (part.find)(sh).is_none() {
+            return Err(Failure::new(format!("{} was installed, and still cannot be found on PATH", part.name)));
+        }
+    }
+    Ok(())
+}
+
+fn install_package(sh: &Shell, name: &str, package: &str) -> Result<()> {
+    let missing = |advice: &str| Failure::new(format!("{name} is missing: {advice}"));
+    if version(sh, "apt-get", &["--version"]).is_none() {
+        return Err(missing(&format!(
+            "install it with your package manager (Debian calls it `{package}`) and put its programs on PATH"
+        )));
+    }
+    let by_hand = format!("run `apt-get update && apt-get install {package}` as root");
+    let sudo: &[&str] = if cmd!(sh, "id -u").quiet().read()? == "0" {
+        &[]
+    } else if version(sh, "sudo", &["--version"]).is_some() {
+        &["sudo", "env"]
+    } else {
+        return Err(missing(&by_hand));
+    };
+    println!("{name} is missing, installing the package {package}");
+    // A repository that cannot be reached may not be the one that is needed: the installation decides.
+    cmd!(sh, "env {sudo...} DEBIAN_FRONTEND=noninteractive apt-get -qq update").ignore_status().run()?;
+    cmd!(sh, "env {sudo...} DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes {package}")
+        .run()
+        .map_err(|error| missing(&format!("{error}; {by_hand}")))
+}
+
+fn install_crate(sh: &Shell, name: &str, requirement: &str) -> Result<()> {
+    println!("{name} is missing, building it: this takes some minutes");
+    let command = format!("cargo install --locked {name} --version ^{requirement}");
+    cmd!(sh, "cargo install --quiet --locked {name} --version ^{requirement}")
+        .run()
+        .map_err(|_| Failure::new(format!("{name} could not be built: see above, then run `{command}`")))
+}
+
+/// First line of what a program prints, `None` when it is not there or fails.
+fn version(sh: &Shell, program: &str, args: &[&str]) -> Option<String> {
+    let output = cmd!(sh, "{program} {args...}").quiet().ignore_stderr().read().ok()?;
+    output.lines().next().map(str::to_owned)
+}
+
+/// Debian keeps the server's programs off PATH, by version.
+fn find_postgres(sh: &Shell) -> Option<String> {
+    let versions = sh.read_dir("/usr/lib/postgresql").unwrap_or_default();
+    let in_debian =
+        versions.iter().map(|version| version.join("bin")).rfind(|dir| Path::new(dir).join("initdb").is_file());
+    in_debian.map(|dir| dir.display().to_string()).or_else(|| version(sh, "initdb", &["--version"]))
+}
+
+/// A library that is loaded into another program, so it is on no PATH.
+fn find_faketime(sh: &Shell) -> Option<String> {
+    let folders = ["/usr/lib", "/usr/local/lib", "/usr/lib64"].iter().flat_map(|root| {
+        let inside = sh.read_dir(root).unwrap_or_default();
+        inside.into_iter().chain([Path::new(root).to_owned()])
+    });
+    let mut libraries = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    libraries.find(|library| library.is_file()).map(|library| library.display().to_string())
+}
