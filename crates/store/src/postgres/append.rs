@@ -143,7 +143,7 @@ async fn insert_keyed<'a>(
         };
         events.iter().flat_map(of)
     };
-    let row = sqlx::query(KEYED)
+    let insert = sqlx::query(KEYED)
         .bind(keys.iter().map(|(hash, _)| uuid(*hash)).bind_iter())
         .bind(keys.iter().map(|(_, event)| uuid(event.to_u128())).bind_iter())
         .bind(uuid(horizon.to_u128()))
@@ -159,9 +159,8 @@ async fn insert_keyed<'a>(
         .bind(deliveries().map(|(delivery, _)| uuid(delivery.connection.to_u128())).bind_iter())
         .bind(deliveries().map(|(delivery, _)| delivery.due_at).bind_iter())
         .bind(deliveries().map(|(delivery, _)| delivery.generation.cast_signed()).bind_iter())
-        .bind(deliveries().map(|(_, key_of)| key_of).bind_iter())
-        .fetch_one(session.statement())
-        .await?;
+        .bind(deliveries().map(|(_, key_of)| key_of).bind_iter());
+    let row = session.write(insert).await?;
     if row.try_get::<i64, _>(0)? == i64::try_from(keys.len()).unwrap_or(i64::MAX) {
         return Ok(Vec::new());
     }

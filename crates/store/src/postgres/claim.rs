@@ -118,7 +118,7 @@ pub(super) async fn claim(
             limit.saturating_sub(counts.get(&destination).copied().unwrap_or_default())
         });
         let got = if shares.is_empty() { Vec::new() } else { take(session, &shares, request).await? };
-        let unfilled = current.advance(&shares, &got);
+        current.advance(&shares, &got);
         for one in &got {
             *counts.entry(one.destination).or_default() += 1;
         }
@@ -127,8 +127,8 @@ pub(super) async fn claim(
             memory.keep(current);
             return with_payloads(session, taken, request).await;
         }
-        // Short: lanes that had less than their share left room for the others; with none left, only a look finds more.
-        if unfilled < shares.len() {
+        // Short: lanes that had less than their share left room for the others; when there is none to ask, only a look finds more.
+        if !shares.is_empty() && !current.lanes.is_empty() {
             remembered = Some(current);
         } else if looked {
             break;
@@ -155,8 +155,8 @@ impl Memory {
 }
 
 impl Remembered {
-    /// Moves each lane to where its claim ended, drops those that had less than their share, and counts them.
-    fn advance(&mut self, shares: &[(Lane, usize)], got: &[Taken]) -> usize {
+    /// Moves each lane to where its claim ended, and drops those that had less than their share.
+    fn advance(&mut self, shares: &[(Lane, usize)], got: &[Taken]) {
         let mut ends: HashMap<DestinationId, (usize, UnixMillis)> = HashMap::new();
         for one in got {
             let end = ends.entry(one.destination).or_insert((0, UnixMillis::MIN));
@@ -172,7 +172,6 @@ impl Remembered {
         for lane in &mut self.lanes {
             lane.begin_at = ends.get(&lane.destination).map_or(lane.begin_at, |(_, end)| *end);
         }
-        unfilled.len()
     }
 }
 
@@ -327,8 +326,7 @@ mod tests {
             was_due,
         };
         let shares = [(remembered.lanes[0], 2), (remembered.lanes[1], 2)];
-        let unfilled = remembered.advance(&shares, &[taken(0, 5), taken(0, 7), taken(1, 4)]);
-        assert_eq!(unfilled, 1);
+        remembered.advance(&shares, &[taken(0, 5), taken(0, 7), taken(1, 4)]);
         assert_eq!(remembered.lanes.iter().map(|lane| lane.begin_at).collect::<Vec<_>>(), [7, 3]);
     }
 }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::query::Query;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
 use super::PostgresSettings;
@@ -45,6 +46,13 @@ impl Session {
     pub(super) fn statement(&mut self) -> &mut PgConnection {
         self.statements += 1;
         &mut self.connection
+    }
+
+    /// The one row a writing statement answers with, after its commit: sqlx's `fetch_one` returns as soon as it has read the row,
+    /// and what the server says of the commit comes behind it.
+    pub(super) async fn write(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<PgRow, StoreError> {
+        let mut rows = query.fetch_all(self.statement()).await?;
+        rows.pop().ok_or_else(|| sqlx::Error::RowNotFound.into())
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn settle(
     let all = &settlements;
     let attempts = || all.iter().map(|settlement| settlement.attempt.as_ref());
     let micros = |attempt: &Attempt| i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX);
-    let row = sqlx::query(SETTLE)
+    let update = sqlx::query(SETTLE)
         .bind(all.iter().map(|settlement| uuid(settlement.lease.delivery.to_u128())).bind_iter())
         .bind(all.iter().map(|settlement| settlement.lease.generation.cast_signed()).bind_iter())
         .bind(all.iter().map(|settlement| settlement.next.state().code()).bind_iter())
@@ -74,9 +74,8 @@ pub(super) async fn settle(
         .bind(attempts().map(|attempt| attempt.map(|attempt| attempt.class.code())).bind_iter())
         .bind(attempts().map(|attempt| attempt.and_then(|attempt| attempt.status).map(i32::from)).bind_iter())
         .bind(attempts().map(|attempt| attempt.map(|attempt| &attempt.response[..])).bind_iter())
-        .bind(attempts().map(|attempt| attempt.and_then(|attempt| attempt.error.as_deref()).map(text)).bind_iter())
-        .fetch_one(session.statement())
-        .await?;
+        .bind(attempts().map(|attempt| attempt.and_then(|attempt| attempt.error.as_deref()).map(text)).bind_iter());
+    let row = session.write(update).await?;
     stale.extend(not_among(&row, all.iter().map(|settlement| settlement.lease.delivery))?);
     Ok(stale)
 }
@@ -89,12 +88,11 @@ pub(super) async fn renew(
 ) -> Result<Vec<DeliveryId>, StoreError> {
     leases.sort_by_key(|lease| (lease.delivery, lease.generation));
     leases.dedup();
-    let row = sqlx::query(RENEW)
+    let update = sqlx::query(RENEW)
         .bind(leases.iter().map(|lease| uuid(lease.delivery.to_u128())).bind_iter())
         .bind(leases.iter().map(|lease| lease.generation.cast_signed()).bind_iter())
-        .bind(until)
-        .fetch_one(session.statement())
-        .await?;
+        .bind(until);
+    let row = session.write(update).await?;
     not_among(&row, leases.iter().map(|lease| lease.delivery))
 }
 
@@ -103,12 +101,8 @@ pub(super) async fn retry(
     delivery: DeliveryId,
     now: UnixMillis,
 ) -> Result<RetryOutcome, StoreError> {
-    let row = sqlx::query(RETRY)
-        .bind(uuid(delivery.to_u128()))
-        .bind(uuid(delivery.event().to_u128()))
-        .bind(now)
-        .fetch_one(session.statement())
-        .await?;
+    let update = sqlx::query(RETRY).bind(uuid(delivery.to_u128())).bind(uuid(delivery.event().to_u128())).bind(now);
+    let row = session.write(update).await?;
     Ok(match (row.try_get(0)?, row.try_get(1)?) {
         (true, _) => RetryOutcome::Due,
         (false, true) => RetryOutcome::EventGone,

@@ -16,6 +16,7 @@ on_every_engine! {
     destinations_have_limits_of_their_own
     a_long_backlog_does_not_keep_another_destination_waiting
     what_is_left_of_a_small_share_goes_to_others
+    a_destination_that_ran_out_does_not_end_the_claim
     claims_go_on_until_nothing_is_due
     concurrent_claimers_never_get_the_same_delivery
     appending_and_claiming_at_once_loses_nothing
@@ -108,6 +109,16 @@ async fn what_is_left_of_a_small_share_goes_to_others(test: TestStore) {
     test.store.append(backlog).await.unwrap();
     test.delivery_due(quiet, test.now()).await;
     assert_eq!(test.claim(30).await.len(), 30);
+}
+
+async fn a_destination_that_ran_out_does_not_end_the_claim(test: TestStore) {
+    let [first, busy, last] = [(); 3].map(|()| test.ids.destination());
+    test.delivery_due(first, test.now() - 3).await;
+    for _ in 0..4 {
+        test.delivery_due(busy, test.now() - 2).await;
+    }
+    test.delivery_due(last, test.now() - 1).await;
+    assert_eq!(test.claim(5).await.len(), 5);
 }
 
 async fn claims_go_on_until_nothing_is_due(test: TestStore) {
