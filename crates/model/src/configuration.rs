@@ -217,6 +217,12 @@ pub struct Configuration {
 /// One change of the configuration. Several are applied together or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ConfigurationChange {
+    /// Changes nothing, but refuses all the changes beside it unless the configuration is still at this version: what was decided
+    /// on the configuration as it was read must not overwrite what came in between.
+    Expect {
+        /// [`Configuration::version`] as it was read.
+        version: u64,
+    },
     /// Insert the source, or replace the one with its id.
     PutSource(Source),
     /// Delete the source and its connections. Its events stay.

@@ -139,7 +139,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Applies changes in their order, all or none, and returns the new version.
     ///
     /// # Errors
-    /// A conflict when a name is taken, or a connection names an unknown source or destination.
+    /// A conflict when a name is taken, a connection names an unknown source or destination, or the version is another one than
+    /// [`ConfigurationChange::Expect`] names.
     async fn change_configuration(&self, changes: Vec<ConfigurationChange>) -> Result<u64, StoreError>;
 
     /// One event with its payload.
@@ -175,4 +176,18 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Finishes what is under way and closes every connection.
     async fn close(&self);
+}
+
+/// Refuses changes that were decided on another version of the configuration than the one in force.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn check_expected(changes: &[ConfigurationChange], in_force: u64) -> Result<(), StoreError> {
+    for change in changes {
+        if let ConfigurationChange::Expect { version } = change
+            && *version != in_force
+        {
+            let text = format!("the configuration is at version {in_force} and no longer at {version}");
+            return Err(StoreError::new(crate::StoreErrorKind::Conflict, text));
+        }
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! [`Store`] is the contract, named after what it promises; each engine keeps it on one database. An acknowledgement rests on
 //! [`Store::append`] alone: event, deliveries and idempotency record are committed in one transaction and flushed.
 
+mod amend;
 mod contract;
 mod error;
 mod query;
@@ -13,6 +14,7 @@ pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub use amend::amend_configuration;
 pub use contract::{Backlog, ClaimRequest, PoolState, QueryKind, RetryOutcome, Store, StoreObserver, Unobserved};
 pub use error::{StoreError, StoreErrorKind};
 pub use query::{Cursor, DeliveryFilter, EventFilter, InvalidCursor, Page};

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use log::LevelFilter;
 use spillway_model::{
     Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, Event, EventId, EventSummary,
     Lease, NewEvent, Settlement, UnixMillis,
@@ -103,7 +104,8 @@ impl SqliteStore {
             .pragma("temp_store", "MEMORY")
             .pragma("wal_autocheckpoint", "0")
             .pragma("cache_size", "-8192")
-            .disable_statement_logging();
+            .log_statements(LevelFilter::Trace)
+            .log_slow_statements(LevelFilter::Off, Duration::MAX);
         let mut connection = options.connect().await?;
         migrate(&mut connection).await?;
 

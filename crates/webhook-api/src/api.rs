@@ -9,6 +9,7 @@ mod connections;
 mod deliveries;
 mod destinations;
 mod document;
+mod entry;
 mod error;
 mod events;
 /// Keys of the API: their text, and the routes that manage them.
@@ -22,6 +23,7 @@ mod query;
 mod secrets;
 mod sources;
 mod suggest;
+mod tag;
 mod timestamp;
 
 use std::sync::Arc;
@@ -121,6 +123,7 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
             .allow_headers([
                 header::AUTHORIZATION,
                 header::CONTENT_TYPE,
+                header::IF_MATCH,
                 header::IF_NONE_MATCH,
                 HeaderName::from_static("idempotency-key"),
             ])

@@ -56,9 +56,11 @@ pub struct Gateway {
     pub limits: IntakeLimits,
     /// Requests that a key of the API may make, unless it has a limit of its own.
     pub api_rate_limit: Rate,
+    /// Requests to the API without a known key that each client address may make.
+    pub unauthenticated_rate_limit: Rate,
     /// How the management API behaves.
     pub api: ApiSettings,
-    /// Held while the API changes the configuration, so that what one request read is not overwritten by another on this node.
+    /// Held while the API changes the configuration, so that requests on this node need not be decided again because of each other.
     pub configuration_lock: tokio::sync::Mutex<()>,
     /// Whether this process serves intake and API, or only health and metrics.
     pub serves_api: bool,

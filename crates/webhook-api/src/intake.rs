@@ -14,7 +14,7 @@ use ring::digest::{SHA256, digest};
 use spillway_model::{Appended, Event, HeaderBlock, IdempotencyHash, NewEvent, SourceId, TraceContext};
 use spillway_signature::{HandshakeResponse, Provider, Request as SignedRequest, VerifyError};
 use spillway_store::StoreError;
-use spillway_telemetry::{IntakeOutcome, SpanName, UNKNOWN_SOURCE};
+use spillway_telemetry::{IntakeOutcome, SpanName};
 
 use crate::committer::CommitError;
 use crate::gateway::Gateway;
@@ -220,9 +220,11 @@ fn sentence(text: &str) -> String {
 pub(crate) async fn receive(gateway: Arc<Gateway>, name: &str, parts: request::Parts, body: Body) -> Response {
     let routing = gateway.routing.load();
     let source = routing.source(name).cloned();
+    if source.is_none() {
+        routing.unknown_source.record(IntakeOutcome::UnknownSource);
+    }
     drop(routing);
     let Some(source) = source else {
-        gateway.metrics.intake_for_source(UNKNOWN_SOURCE).record(IntakeOutcome::UnknownSource);
         return Problem::from(IntakeError::UnknownSource { name: name.chars().take(64).collect() }).into_response();
     };
     let answer = accept(&gateway, &source, &parts, body).await;

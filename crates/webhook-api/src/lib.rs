@@ -4,6 +4,7 @@
 
 mod api;
 mod committer;
+mod durations;
 mod gateway;
 mod health;
 mod intake;

@@ -9,7 +9,7 @@ use spillway_model::{
     SourceId,
 };
 use spillway_signature::{Provider, SchemeOptions, Verifier};
-use spillway_telemetry::{Metrics, SourceMetrics};
+use spillway_telemetry::{Metrics, SourceMetrics, UNKNOWN_SOURCE};
 use tokio::sync::watch;
 
 /// Deliveries that one event may have; the number of a delivery has 16 bits.
@@ -49,6 +49,8 @@ impl RoutedSource {
 pub struct Routing {
     /// The configuration itself.
     pub configuration: Arc<Configuration>,
+    /// Counts requests that name no enabled source.
+    pub unknown_source: SourceMetrics,
     sources: HashMap<String, Arc<RoutedSource>>,
     by_id: HashMap<SourceId, Arc<RoutedSource>>,
     keys: HashMap<KeyHash, ApiKey>,
@@ -96,7 +98,8 @@ impl Routing {
         }
         let keys = configuration.keys.iter().map(|key| (key.hash, key.clone())).collect();
         metrics.intake_requests.retain(|name| sources.contains_key(name));
-        Self { configuration, sources, by_id, keys }
+        let unknown_source = metrics.intake_for_source(UNKNOWN_SOURCE);
+        Self { configuration, unknown_source, sources, by_id, keys }
     }
 }
 

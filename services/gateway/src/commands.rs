@@ -45,7 +45,7 @@ pub(crate) fn check_config(options: &ServeOptions) -> ExitCode {
     match Settings::load(&options.load_args()) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
-                eprintln!("warning: {warning}");
+                eprintln!("warning: {}: {warning}", warning.code());
             }
             print(&loaded.describe())
         }

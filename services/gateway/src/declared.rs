@@ -9,7 +9,8 @@ use spillway_settings::{DestinationSettings, Settings, SourceSettings};
 /// A connection that names something that neither the file declares nor the store knows.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "a connection in the settings file names the {kind} {name}, which does not exist; declare it, or create it first"
+    "a connection in the settings file names the {kind} {name}, which does not exist; declare it, or create it first \
+     (settings_unknown_name)"
 )]
 pub(crate) struct UnknownName {
     kind: &'static str,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use spillway_settings::{Environment, Loaded, Settings};
 use spillway_telemetry::Metrics;
 use spillway_webhook_api::{Committer, CurrentRouting};
-use spillway_worker::{Client, Worker};
+use spillway_worker::Worker;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -27,15 +27,15 @@ use parts::Parts;
 pub(crate) enum StartError {
     #[error("telemetry cannot be started")]
     Telemetry(#[from] spillway_telemetry::TelemetryError),
-    #[error("the database {url} cannot be opened")]
+    #[error("the database {url} cannot be opened ({})", source.code())]
     Store { url: String, source: spillway_store::StoreError },
     #[error("the role {role} needs PostgreSQL: set store.url to postgres://…, or run one process with the role all")]
     RoleNeedsPostgres { role: &'static str },
-    #[error("the configuration cannot be read or written")]
+    #[error("the configuration cannot be read or written ({})", .0.code())]
     Configuration(#[from] spillway_store::StoreError),
     #[error(transparent)]
     Declared(#[from] crate::declared::UnknownName),
-    #[error("{0}")]
+    #[error("{0} (settings_lease_too_short)")]
     LeaseTooShort(String),
     #[error("the Redis URL cannot be used")]
     Redis(#[from] spillway_coordination::InvalidRedisUrl),
@@ -110,6 +110,7 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<(), StartError> {
     let address = listener.local_addr().unwrap_or(address);
     parts.apply_declared(&settings).await?;
     parts::check_leases(&settings, &parts.store.configuration().await?)?;
+    let client = parts::client(&settings)?;
     // After everything that can refuse the start: the key is shown once, to a gateway that runs.
     let key = first_key::ensure(&parts).await?;
     let (configuration, _watching) = parts.watch_configuration().await?;
@@ -117,8 +118,7 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<(), StartError> {
     let stop_intake = CancellationToken::new();
     let stop_worker = CancellationToken::new();
     let secrets = parts::secret_resolver(Environment::of_process());
-    let worker = if settings.server.role.delivers() {
-        let client = Client::new(&parts::client(&settings))?;
+    let worker = client.map(|client| {
         let worker = Worker::new(
             parts::worker(&settings),
             parts.store.clone(),
@@ -131,10 +131,8 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<(), StartError> {
             client,
             stop_worker.clone(),
         );
-        Some(tokio::spawn(worker.run()))
-    } else {
-        None
-    };
+        tokio::spawn(worker.run())
+    });
     let (committer, commit) = Committer::new(
         parts::committer(&settings),
         parts.store.clone(),

@@ -1,6 +1,7 @@
 //! `[delivery]`.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -36,6 +37,8 @@ pub struct DeliverySettings {
     pub ready_queue: usize,
     /// Networks that destinations may be in although they are private, loopback or link-local. Default none.
     pub allow_networks: Vec<IpNet>,
+    /// PEM file with certificates of authorities that destinations may have beside the system's. Default none.
+    pub ca_file: Option<PathBuf>,
     /// The `User-Agent` of requests to destinations. Default `spillway/VERSION`.
     pub user_agent: String,
 }
@@ -52,6 +55,7 @@ impl Default for DeliverySettings {
             response_limit: ByteSize::kib(64),
             ready_queue: 8_192,
             allow_networks: Vec::new(),
+            ca_file: None,
             user_agent: concat!("spillway/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -83,6 +87,7 @@ impl DeliverySettings {
             ),
             ready_queue: section.read_within("ready_queue", default.ready_queue, 1..=1_000_000),
             allow_networks: section.read("allow_networks", default.allow_networks),
+            ca_file: section.optional("ca_file"),
             user_agent: section.read_where(
                 "user_agent",
                 default.user_agent,

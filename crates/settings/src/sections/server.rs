@@ -65,6 +65,9 @@ pub struct ServerSettings {
     pub drain_timeout: Duration,
     /// Requests to the API with each key that has no limit of its own; more are answered 429. Default 100/s.
     pub api_rate_limit: Rate,
+    /// Requests to the API without a known key from each client address (IPv6: from each /64 network); more are answered 429.
+    /// Requests with a known key do not count. Default 60/min.
+    pub unauthenticated_rate_limit: Rate,
     /// Serves TLS with this certificate. Default none: plain HTTP.
     pub tls: Option<TlsSettings>,
     /// `server.cors.allow_origins`: web origins that browsers may call the API from. Default none.
@@ -98,6 +101,10 @@ impl Default for ServerSettings {
                 count: const { std::num::NonZeroU32::new(100).expect("not zero") },
                 per: Duration::from_secs(1),
             },
+            unauthenticated_rate_limit: Rate {
+                count: const { std::num::NonZeroU32::new(60).expect("not zero") },
+                per: Duration::from_secs(60),
+            },
             tls: None,
             cors_allow_origins: Vec::new(),
         }
@@ -125,6 +132,7 @@ impl ServerSettings {
             max_connections: section.read_within("max_connections", default.max_connections, 1..=1_000_000),
             drain_timeout: section.read_within("drain_timeout", default.drain_timeout, Duration::ZERO..=*wait.end()),
             api_rate_limit: section.read("api_rate_limit", default.api_rate_limit),
+            unauthenticated_rate_limit: section.read("unauthenticated_rate_limit", default.unauthenticated_rate_limit),
             tls: section.table("tls", TlsSettings::read),
             cors_allow_origins: section.table("cors", |cors| cors.read("allow_origins", default.cors_allow_origins)),
         }

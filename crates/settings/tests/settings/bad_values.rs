@@ -91,6 +91,12 @@ fn every_kind_of_bad_value_names_its_key_its_place_and_the_form_it_must_have() {
             "a rate such as \"100/s\", \"600/min\", \"1000/h\" or \"5000/d\"",
             "\"0/s\"",
         ),
+        (
+            "server",
+            "unauthenticated_rate_limit = 60",
+            "a rate such as \"100/s\", \"600/min\", \"1000/h\" or \"5000/d\"",
+            "60",
+        ),
         ("server", "tls = true", "a table [server.tls]", "true"),
         (
             "server.cors",
@@ -101,6 +107,7 @@ fn every_kind_of_bad_value_names_its_key_its_place_and_the_form_it_must_have() {
         ),
         ("delivery", "allow_networks = ['10.0.0.0/8', '10.0.0.0/99']", network, "\"10.0.0.0/99\""),
         ("delivery", "allow_networks = 10", network, "a number"),
+        ("delivery", "ca_file = ''", "a path such as \"/etc/spillway/tls.pem\"", "an empty text"),
         (
             "delivery",
             "retry_schedule = []",

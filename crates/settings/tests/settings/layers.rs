@@ -45,6 +45,8 @@ fn the_environment_overrides_the_file_for_each_kind_of_value() {
             ("SPILLWAY__SERVER__ROLE", "worker"),
             ("SPILLWAY__SERVER__MAX_BODY", "2MiB"),
             ("SPILLWAY__SERVER__API_RATE_LIMIT", "2/min"),
+            ("SPILLWAY__SERVER__UNAUTHENTICATED_RATE_LIMIT", "3/h"),
+            ("SPILLWAY__DELIVERY__CA_FILE", "/etc/own.pem"),
             ("SPILLWAY__SERVER__PUBLIC_URL", "https://environment.example/"),
             ("SPILLWAY__SERVER__CORS__ALLOW_ORIGINS", "https://a.example, https://b.example"),
             ("SPILLWAY__INTAKE__QUEUE", "2"),
@@ -61,6 +63,8 @@ fn the_environment_overrides_the_file_for_each_kind_of_value() {
     assert_eq!(settings.server.role, Role::Worker);
     assert_eq!(settings.server.max_body, ByteSize::new(2 << 20));
     assert_eq!(settings.server.api_rate_limit.to_string(), "2/min");
+    assert_eq!(settings.server.unauthenticated_rate_limit.to_string(), "3/h");
+    assert_eq!(settings.delivery.ca_file.as_deref(), Some(Path::new("/etc/own.pem")));
     assert_eq!(settings.server.public_url.map(|url| url.to_string()).as_deref(), Some("https://environment.example"));
     assert_eq!(settings.server.cors_allow_origins.len(), 2);
     assert_eq!(settings.intake.queue, 2);

@@ -7,6 +7,7 @@ use sqlx::{Connection as _, PgConnection, Row};
 
 use super::rows::{damaged, uuid};
 use super::sessions::Session;
+use crate::contract::check_expected;
 use crate::{StoreError, StoreErrorKind};
 
 /// Everything in one statement, so that version and content belong together.
@@ -56,15 +57,18 @@ pub(super) async fn load(session: &mut Session) -> Result<Configuration, StoreEr
 pub(super) async fn change(session: &mut Session, changes: &[ConfigurationChange]) -> Result<u64, StoreError> {
     let mut transaction = session.statement().begin().await?;
     let row = sqlx::query(NEXT_VERSION).fetch_one(&mut *transaction).await?;
+    let version = row.try_get::<i64, _>(0)?.cast_unsigned();
+    check_expected(changes, version - 1)?;
     for change in changes {
         apply(&mut transaction, change).await?;
     }
     transaction.commit().await?;
-    Ok(row.try_get::<i64, _>(0)?.cast_unsigned())
+    Ok(version)
 }
 
 async fn apply(connection: &mut PgConnection, change: &ConfigurationChange) -> Result<(), StoreError> {
     let (query, subject) = match change {
+        ConfigurationChange::Expect { .. } => return Ok(()),
         ConfigurationChange::PutSource(source) => (
             sqlx::query(PUT_SOURCE).bind(uuid(source.id.to_u128())).bind(source.name.as_str()).bind(document(source)?),
             format!("a source named {} exists already", source.name),

@@ -21,9 +21,11 @@ const EVENTS: &str = "
 SELECT id, source_id, event_type, octet_length(body) FROM events
 WHERE id < $1 AND id >= $2 ORDER BY id DESC LIMIT $3";
 
+/// Compared as rows, for which this index is the only one: told the source and a range of ids by themselves, the planner may walk over
+/// the events of all sources by their id.
 const EVENTS_OF_SOURCE: &str = "
 SELECT id, source_id, event_type, octet_length(body) FROM events
-WHERE source_id = $4 AND id < $1 AND id >= $2 ORDER BY source_id DESC, id DESC LIMIT $3";
+WHERE (source_id, id) < ($4, $1) AND (source_id, id) >= ($4, $2) ORDER BY source_id DESC, id DESC LIMIT $3";
 
 const LATEST_EVENT: &str = "SELECT id FROM events ORDER BY id DESC LIMIT 1";
 

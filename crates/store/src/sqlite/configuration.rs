@@ -7,6 +7,7 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 
 use super::rows::damaged;
+use crate::contract::check_expected;
 use crate::{StoreError, StoreErrorKind};
 
 pub(super) async fn version(pool: &SqlitePool) -> Result<u64, StoreError> {
@@ -42,13 +43,15 @@ pub(super) async fn apply(
     connection: &mut SqliteConnection,
     changes: &[ConfigurationChange],
 ) -> Result<u64, StoreError> {
+    let row = sqlx::query("UPDATE configuration_version SET version = version + 1 RETURNING version")
+        .fetch_one(&mut *connection)
+        .await?;
+    let version = row.try_get::<i64, _>(0)?.cast_unsigned();
+    check_expected(changes, version - 1)?;
     for change in changes {
         apply_one(connection, change).await?;
     }
-    let row = sqlx::query("UPDATE configuration_version SET version = version + 1 RETURNING version")
-        .fetch_one(connection)
-        .await?;
-    Ok(row.try_get::<i64, _>(0)?.cast_unsigned())
+    Ok(version)
 }
 
 async fn apply_one(connection: &mut SqliteConnection, change: &ConfigurationChange) -> Result<(), StoreError> {
@@ -62,6 +65,7 @@ async fn apply_one(connection: &mut SqliteConnection, change: &ConfigurationChan
         "INSERT INTO keys (id, spec) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET spec = excluded.spec";
     let id = |bytes: [u8; 16]| bytes.to_vec();
     let (query, conflict) = match change {
+        ConfigurationChange::Expect { .. } => return Ok(()),
         ConfigurationChange::PutSource(source) => (
             sqlx::query(PUT_SOURCE)
                 .bind(id(source.id.to_bytes()))

@@ -28,8 +28,10 @@ pub(super) fn idempotency_part(at: UnixMillis, window: Duration) -> i64 {
 /// What a text does. The numbers are rows, already rounded up by [`size`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
-    /// Values per row: part, high, low, seq, process; then the same again.
+    /// Values per row: part, high, low, seq, process. Inserts the records whose key is not taken.
     Keys(usize),
+    /// Values as in `Keys`, which goes before. Reads the seq of each row whose key was taken, with seq and process of the owner.
+    Owners(usize),
     /// Values per event: seq, process, source, type, headers, body, trace; then per delivery: seq, ordinal, process,
     /// destination, connection, at, generation. Either count may be zero.
     Append { events: usize, deliveries: usize },
@@ -73,6 +75,7 @@ fn write(text: Text) -> String {
     }
     match text.kind {
         Kind::Keys(rows) => write_keys(&mut sql, rows),
+        Kind::Owners(rows) => write_owners(&mut sql, rows),
         Kind::Append { events, deliveries } => write_append(&mut sql, events, deliveries),
         Kind::Settle { attempts, settlements } => write_settle(&mut sql, attempts, settlements),
         Kind::Claim(rows) => write_claim(&mut sql, rows),
@@ -102,15 +105,26 @@ fn write_append(sql: &mut String, events: usize, deliveries: usize) {
     }
 }
 
+/// Each part is looked up by a condition of its own: a list of parts would become a temporary table for each row.
 fn write_keys(sql: &mut String, rows: usize) {
+    let values = values(rows, 5);
+    let _ = write!(sql, "INSERT OR IGNORE INTO idempotency SELECT * FROM ({values}) AS v WHERE column1 IS NOT NULL");
+    for n in 1..=WINDOW_PARTS {
+        let _ = write!(
+            sql,
+            " AND NOT EXISTS (SELECT 1 FROM idempotency i \
+             WHERE i.part = v.column1 - {n} AND i.high = v.column2 AND i.low = v.column3)"
+        );
+    }
+    sql.push(';');
+}
+
+fn write_owners(sql: &mut String, rows: usize) {
     let values = values(rows, 5);
     let earlier = (1..=WINDOW_PARTS).map(|n| format!("v.column1 - {n}")).collect::<Vec<_>>().join(", ");
     let _ = write!(
         sql,
-        "INSERT OR IGNORE INTO idempotency (part, high, low, seq, process) \
-         SELECT * FROM ({values}) AS v WHERE column1 IS NOT NULL AND NOT EXISTS \
-         (SELECT 1 FROM idempotency i WHERE i.part IN ({earlier}) AND i.high = v.column2 AND i.low = v.column3);\
-         SELECT v.column4, i.seq, i.process FROM ({values}) AS v CROSS JOIN idempotency i \
+        "SELECT v.column4, i.seq, i.process FROM ({values}) AS v CROSS JOIN idempotency i \
          WHERE i.part IN (v.column1, {earlier}) AND i.high = v.column2 AND i.low = v.column3 AND i.seq <> v.column4;"
     );
 }

@@ -4,7 +4,7 @@ use spillway_model::{
     ApiKey, BreakerPolicy, Configuration, ConfigurationChange, Connection, Destination, DestinationState, Scope,
     Secret, SigningSecret, Source,
 };
-use spillway_store::{StoreError, StoreErrorKind};
+use spillway_store::{StoreError, StoreErrorKind, amend_configuration};
 
 use crate::support::{TestStore, on_every_engine};
 
@@ -18,6 +18,8 @@ on_every_engine! {
     two_connections_between_the_same_two_are_a_conflict
     deleting_what_is_not_there_is_no_error
     concurrent_changes_get_versions_of_their_own
+    of_changes_decided_on_the_same_version_one_is_made
+    amendments_at_the_same_time_do_not_undo_each_other
 }
 
 fn source(test: &TestStore, name: &str) -> Source {
@@ -205,4 +207,52 @@ async fn concurrent_changes_get_versions_of_their_own(test: TestStore) {
     versions.sort_unstable();
     versions.dedup();
     assert_eq!((versions.len(), load(&test).await.keys.len()), (8, 8));
+}
+
+async fn of_changes_decided_on_the_same_version_one_is_made(test: TestStore) {
+    let version = put(&test, &[ConfigurationChange::PutDestination(destination(&test, "before"))]).await.unwrap();
+    let read = load(&test).await.destinations.remove(0);
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..8 {
+        let changed = Destination { timeout_ms: Some(n), ..read.clone() };
+        let changes = vec![ConfigurationChange::Expect { version }, ConfigurationChange::PutDestination(changed)];
+        let store = test.store.clone();
+        tasks.spawn(async move { store.change_configuration(changes).await.map(|version| (n, version)) });
+    }
+    let (made, refused): (Vec<_>, Vec<_>) = tasks.join_all().await.into_iter().partition(Result::is_ok);
+    let made: Vec<_> = made.into_iter().map(Result::unwrap).collect();
+    assert_eq!((made.len(), refused.len()), (1, 7));
+    for error in refused {
+        let text = conflict(error.map(|(_, version)| version));
+        assert!(text.contains(&format!("no longer at {version}")), "{text}");
+    }
+    let stored = load(&test).await;
+    assert_eq!((stored.destinations[0].timeout_ms, stored.version), (Some(made[0].0), made[0].1));
+}
+
+async fn amendments_at_the_same_time_do_not_undo_each_other(test: TestStore) {
+    let first = destination(&test, "shared");
+    put(&test, &[ConfigurationChange::PutDestination(first.clone())]).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..8 {
+        let store = test.store.clone();
+        tasks.spawn(async move {
+            let with_header = |current: &Configuration| {
+                let mut changed = current.destinations[0].clone();
+                changed.headers.insert(format!("x-{n}"), Secret::new("1"));
+                Ok::<_, StoreError>((vec![ConfigurationChange::PutDestination(changed)], n))
+            };
+            amend_configuration(store.as_ref(), with_header).await.unwrap()
+        });
+    }
+    let mut answers = tasks.join_all().await;
+    answers.sort_unstable_by_key(|(_, n)| *n);
+    assert_eq!(answers.iter().map(|(_, n)| *n).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+    let stored = load(&test).await;
+    assert_eq!(stored.destinations[0].headers.len(), first.headers.len() + 8);
+    assert_eq!(answers.iter().filter_map(|(version, _)| *version).max(), Some(stored.version));
+
+    let nothing = |_: &Configuration| Ok::<_, StoreError>((Vec::new(), ()));
+    assert_eq!(amend_configuration(test.store.as_ref(), nothing).await.unwrap(), (None, ()));
+    assert_eq!(load(&test).await.version, stored.version);
 }

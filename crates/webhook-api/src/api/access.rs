@@ -1,4 +1,4 @@
-//! Who may do what: keys, scopes and the rate of each key.
+//! Who may do what: keys, scopes, the rate of each key, and that of clients without one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use spillway_model::{ApiKey, Scope};
 use super::error::ApiError;
 use super::keys;
 use crate::gateway::Gateway;
-use crate::limits::{RateRefusal, add_rate_headers};
+use crate::limits::{ClientAddress, RateRefusal, add_rate_headers};
 
 /// Whoever makes a request that was admitted.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 pub(crate) async fn admit(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
     let key = match authenticate(&gateway, request.headers()) {
         Ok(key) => key,
-        Err(error) => return error.into_response(),
+        Err(error) => return turn_away(&gateway, request.extensions().get().copied(), error).await,
     };
     let rate = key.rate_limit.unwrap_or(gateway.api_rate_limit);
     let decision = gateway.coordination.rate.check(&format!("key:{}", key.id), rate).await;
@@ -54,6 +54,20 @@ pub(crate) async fn admit(State(gateway): State<Arc<Gateway>>, mut request: Requ
         }
     };
     finish(response, &decision)
+}
+
+/// Answers a request without a known key, and counts it for its client. Requests with one are not counted: nobody can lock out
+/// others behind the same address, and a key has too many bits to be found in the meantime.
+async fn turn_away(gateway: &Gateway, client: Option<ClientAddress>, error: ApiError) -> Response {
+    let Some(client) = client else { return error.into_response() };
+    let rate = gateway.unauthenticated_rate_limit;
+    let decision = gateway.coordination.rate.check(&format!("client:{}", client.network()), rate).await;
+    let error = if decision.allowed {
+        error
+    } else {
+        ApiError::TurnedAway(RateRefusal { rate, retry_after: decision.retry_after, decision })
+    };
+    finish(error.into_response(), &decision)
 }
 
 async fn run(limit: Duration, request: Request, next: Next) -> Response {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use spillway_model::{Configuration, ConfigurationChange};
+use spillway_store::amend_configuration;
 
 use super::error::{ApiError, Kind};
 use crate::gateway::Gateway;
@@ -23,16 +24,16 @@ pub(crate) fn check_room(kind: Kind, entries: usize) -> Result<(), ApiError> {
     Err(ApiError::Conflict { code: "configuration_full", reason })
 }
 
-/// Decides on changes with the configuration as it is stored, makes them, tells everybody, and waits until they are in force
-/// here. `decide` returns what to change and what to answer.
+/// Decides on a change with the configuration as it is stored, makes it, tells everybody, and waits until it is in force here.
+/// `decide` returns what to change and what to answer. It is asked again when another node changed the configuration in between.
 pub(crate) async fn change<T>(
     gateway: &Gateway,
-    decide: impl FnOnce(&Configuration) -> Result<(Vec<ConfigurationChange>, T), ApiError>,
+    decide: impl Fn(&Configuration) -> Result<(ConfigurationChange, T), ApiError>,
 ) -> Result<T, ApiError> {
     let _turn = gateway.configuration_lock.lock().await;
-    let current = gateway.store.configuration().await?;
-    let (changes, answer) = decide(&current)?;
-    let version = gateway.store.change_configuration(changes).await?;
+    let decide = |current: &Configuration| decide(current).map(|(change, answer)| (vec![change], answer));
+    let (version, answer) = amend_configuration(gateway.store.as_ref(), decide).await?;
+    let Some(version) = version else { return Ok(answer) };
     gateway.coordination.changes.announce(version).await;
     if tokio::time::timeout(VISIBLE_WITHIN, gateway.routing.wait_for(version)).await.is_err() {
         tracing::warn!(version, "a change of the configuration is stored but not yet in force on this node");

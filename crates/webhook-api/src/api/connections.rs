@@ -2,27 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use axum::response::Response;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use spillway_model::{
-    Configuration, ConfigurationChange, Connection, ConnectionId, Destination, DestinationId, Source, SourceId,
-};
+use spillway_model::{Configuration, Connection, ConnectionId, Destination, DestinationId, Source, SourceId};
 use utoipa::ToSchema;
 
-use super::body::{JsonBody, from_value};
-use super::caching::versioned;
-use super::change::{change, check_room};
+use super::access::Caller;
+use super::body::JsonBody;
+use super::entry::{self, Circumstances, Settable, find};
 use super::error::{ApiError, Kind};
-use super::merge::merge;
-use super::page::{List, PageRequest};
+use super::page::List;
 use super::path::PathValue;
 use super::query::{ListQuery, Parameters};
+use super::tag::{Tagged, Target};
 use super::timestamp::Timestamp;
-use super::{destinations, sources};
 use crate::gateway::Gateway;
 use crate::routing::MAX_CONNECTIONS;
 
@@ -58,7 +54,7 @@ impl From<&Connection> for ConnectionView {
 }
 
 /// What may be set about a connection.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConnectionInput {
     /// Id or name of the source.
@@ -84,6 +80,23 @@ impl From<&Connection> for ConnectionInput {
     }
 }
 
+impl Settable for Connection {
+    type Input = ConnectionInput;
+
+    fn set(input: ConnectionInput, existing: Option<&Self>, at: &Circumstances<'_>) -> Result<Self, ApiError> {
+        let (source, destination) = ends(at.current, &input)?;
+        let connection = Self {
+            id: existing.map_or_else(|| at.gateway.ids.connection(), |connection| connection.id),
+            source: source.id,
+            destination: destination.id,
+            enabled: input.enabled,
+            created_at: existing.map_or_else(|| at.gateway.clock.now(), |connection| connection.created_at),
+        };
+        check(at.current, &connection, source, destination)?;
+        Ok(connection)
+    }
+}
+
 /// List connections, the oldest first.
 #[utoipa::path(get, path = "/api/v1/connections", tag = "configuration", operation_id = "list_connections",
     params(ListQuery), responses((status = 200, description = "A page of connections", body = List<ConnectionView>)))]
@@ -91,10 +104,7 @@ pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Response, ApiError> {
-    let page = PageRequest::of::<ConnectionView>(&query)?;
-    let configuration = gateway.routing.load().configuration.clone();
-    let rows = page.cut(&configuration.connections, |connection| connection.id.to_u128());
-    Ok(versioned(configuration.version, page.answer(rows, ConnectionView::from)))
+    entry::list::<Connection>(&gateway, &query)
 }
 
 /// Connect a source to a destination.
@@ -103,11 +113,10 @@ pub(crate) async fn list(
     responses((status = 201, description = "The connection", body = ConnectionView)))]
 pub(crate) async fn create(
     State(gateway): State<Arc<Gateway>>,
+    caller: Caller,
     JsonBody(input): JsonBody<ConnectionInput>,
 ) -> Result<Response, ApiError> {
-    let connection = put(&gateway, |_| Ok((None, input))).await?;
-    let location = format!("/api/v1/connections/{}", connection.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ConnectionView::from(&connection))).into_response())
+    Ok(entry::create::<Connection>(&gateway, caller, input).await?.created())
 }
 
 /// Show a connection.
@@ -117,10 +126,8 @@ pub(crate) async fn create(
 pub(crate) async fn show(
     State(gateway): State<Arc<Gateway>>,
     PathValue(wanted): PathValue<String>,
-) -> Result<Response, ApiError> {
-    let configuration = gateway.routing.load().configuration.clone();
-    let connection = find(&configuration, &wanted)?;
-    Ok(versioned(configuration.version, Json(ConnectionView::from(connection)).into_response()))
+) -> Result<Tagged<Connection>, ApiError> {
+    entry::show(&gateway, &wanted)
 }
 
 /// Replace a connection.
@@ -130,11 +137,11 @@ pub(crate) async fn show(
     responses((status = 200, description = "The connection", body = ConnectionView)))]
 pub(crate) async fn replace(
     State(gateway): State<Arc<Gateway>>,
-    PathValue(wanted): PathValue<String>,
+    caller: Caller,
+    target: Target,
     JsonBody(input): JsonBody<ConnectionInput>,
-) -> Result<Response, ApiError> {
-    let connection = put(&gateway, |current| Ok((Some(find(current, &wanted)?), input))).await?;
-    Ok(Json(ConnectionView::from(&connection)).into_response())
+) -> Result<Tagged<Connection>, ApiError> {
+    entry::replace(&gateway, caller, &target, input).await
 }
 
 /// Change a connection, as a JSON merge patch (RFC 7396).
@@ -144,68 +151,25 @@ pub(crate) async fn replace(
     responses((status = 200, description = "The connection", body = ConnectionView)))]
 pub(crate) async fn update(
     State(gateway): State<Arc<Gateway>>,
-    PathValue(wanted): PathValue<String>,
+    caller: Caller,
+    target: Target,
     JsonBody(patch): JsonBody<Value>,
-) -> Result<Response, ApiError> {
-    let connection = put(&gateway, |current| {
-        let existing = find(current, &wanted)?;
-        let mut settings = serde_json::to_value(ConnectionInput::from(existing)).unwrap_or_default();
-        merge(&mut settings, patch);
-        Ok((Some(existing), from_value(settings)?))
-    })
-    .await?;
-    Ok(Json(ConnectionView::from(&connection)).into_response())
+) -> Result<Tagged<Connection>, ApiError> {
+    entry::update(&gateway, caller, &target, &patch).await
 }
 
 /// Delete a connection. Its deliveries stay.
 #[utoipa::path(delete, path = "/api/v1/connections/{connection}", tag = "configuration",
     operation_id = "delete_connection", params(("connection" = String, Path, description = "Id")),
     responses((status = 204, description = "It is gone")))]
-pub(crate) async fn delete(
-    State(gateway): State<Arc<Gateway>>,
-    PathValue(wanted): PathValue<String>,
-) -> Result<StatusCode, ApiError> {
-    let gone = |current: &Configuration| {
-        let id = find(current, &wanted)?.id;
-        Ok((vec![ConfigurationChange::DeleteConnection(id)], ()))
-    };
-    change(&gateway, gone).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-fn find<'c>(configuration: &'c Configuration, wanted: &str) -> Result<&'c Connection, ApiError> {
-    let id = wanted.parse::<ConnectionId>().ok();
-    let found = configuration.connections.iter().find(|connection| Some(connection.id) == id);
-    found.ok_or_else(|| ApiError::not_found(Kind::Connection, wanted))
-}
-
-async fn put(
-    gateway: &Gateway,
-    decide: impl FnOnce(&Configuration) -> Result<(Option<&Connection>, ConnectionInput), ApiError>,
-) -> Result<Connection, ApiError> {
-    let decide = |current: &Configuration| {
-        let (existing, input) = decide(current)?;
-        if existing.is_none() {
-            check_room(Kind::Connection, current.connections.len())?;
-        }
-        let (source, destination) = ends(current, &input)?;
-        let connection = Connection {
-            id: existing.map_or_else(|| gateway.ids.connection(), |connection| connection.id),
-            source: source.id,
-            destination: destination.id,
-            enabled: input.enabled,
-            created_at: existing.map_or_else(|| gateway.clock.now(), |connection| connection.created_at),
-        };
-        check(current, &connection, source, destination)?;
-        Ok((vec![ConfigurationChange::PutConnection(connection.clone())], connection))
-    };
-    change(gateway, decide).await
+pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, target: Target) -> Result<StatusCode, ApiError> {
+    entry::delete::<Connection>(&gateway, &target, |_, _| Ok(())).await
 }
 
 fn ends<'c>(current: &'c Configuration, input: &ConnectionInput) -> Result<(&'c Source, &'c Destination), ApiError> {
-    let source = sources::find(current, &input.source);
+    let source = find::<Source>(current, &input.source);
     let source = source.map_err(|_| ApiError::reference(Kind::Source, &input.source))?;
-    let destination = destinations::find(current, &input.destination);
+    let destination = find::<Destination>(current, &input.destination);
     let destination = destination.map_err(|_| ApiError::reference(Kind::Destination, &input.destination))?;
     Ok((source, destination))
 }

@@ -7,11 +7,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use spillway_model::{Configuration, ConnectionId, Delivery, DeliveryId, DeliveryState, DestinationId, EventId};
+use spillway_model::{
+    Configuration, ConnectionId, Delivery, DeliveryId, DeliveryState, Destination, DestinationId, EventId,
+};
 use spillway_store::{DeliveryFilter, RetryOutcome};
 use utoipa::{IntoParams, ToSchema};
 
-use super::destinations;
+use super::entry;
 use super::error::{ApiError, Kind};
 use super::page::{List, PageRequest};
 use super::path::PathValue;
@@ -160,7 +162,7 @@ fn event_id(wanted: &str) -> Result<EventId, ApiError> {
 fn destination_id(configuration: &Configuration, wanted: &str) -> Result<DestinationId, ApiError> {
     match wanted.parse() {
         Ok(id) => Ok(id),
-        Err(_) => destinations::find(configuration, wanted).map(|destination| destination.id),
+        Err(_) => entry::find::<Destination>(configuration, wanted).map(|destination| destination.id),
     }
 }
 

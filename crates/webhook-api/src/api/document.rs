@@ -7,16 +7,20 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use http::{HeaderValue, Method, header};
 use ring::digest::{SHA256, digest};
-use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::{Response as DescribedResponse, ResponseBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, Required};
+use utoipa::openapi::{ComponentsBuilder, Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required};
 
 use super::access::scope_of;
 
 const SECURITY: &str = "key";
+/// Where single entries of the configuration are, which have a tag each.
+const ENTRIES: [&str; 4] = ["/api/v1/sources/", "/api/v1/destinations/", "/api/v1/connections/", "/api/v1/keys/"];
 
 /// The whole description: intake, API, health, metrics.
 #[must_use]
@@ -41,7 +45,9 @@ pub(super) fn base() -> OpenApi {
         .description(Some(
             "Takes webhooks in, keeps them, and delivers them until they are received. \
              Errors are problem documents (RFC 9457) with a stable `code`. \
-             Lists answer `{\"data\": […], \"next\": …}`; pass `next` as `cursor` to go on.",
+             Lists answer `{\"data\": […], \"next\": …}`; pass `next` as `cursor` to go on. \
+             A source, destination, connection or key is answered with its `ETag`; a change with that tag in `If-Match` is \
+             refused with 412 if somebody else was first.",
         ))
         .build();
     let bearer = HttpBuilder::new()
@@ -91,6 +97,10 @@ fn complete(path: &str, method: &Method, operation: &mut Operation) {
     operation.security = Some(vec![SecurityRequirement::new(SECURITY, [scope])]);
     let changes = method != Method::GET;
     let has_body = operation.request_body.is_some();
+    let is_conditional = changes && ENTRIES.iter().any(|entries| path.starts_with(entries));
+    if is_conditional {
+        operation.parameters.get_or_insert_default().push(if_match());
+    }
     let problems = [
         ("400", "Path, query or JSON cannot be read", true),
         ("401", "The key is missing or unknown", true),
@@ -98,16 +108,28 @@ fn complete(path: &str, method: &Method, operation: &mut Operation) {
         ("404", "What the path names does not exist", path.contains('{')),
         ("408", "The body did not arrive in time", has_body),
         ("409", "The change contradicts what is stored", changes),
+        ("412", "The entry has another ETag than If-Match names", is_conditional),
         ("413", "The body is too large", has_body),
         ("415", "The body is not JSON", has_body),
         ("422", "A value is not allowed, or names something that does not exist", has_body),
-        ("429", "Too many requests with this key", true),
+        ("429", "Too many requests with this key, or too many without a known one", true),
         ("500", "The store holds something unexpected", true),
         ("503", "Try again after the time in Retry-After", true),
     ];
     for (status, description, _) in problems.into_iter().filter(|(_, _, possible)| *possible) {
         operation.responses.responses.insert(status.to_owned(), refused(description).into());
     }
+}
+
+fn if_match() -> RefOr<Parameter> {
+    ParameterBuilder::new()
+        .name("If-Match")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("Changes the entry only if it still has this ETag"))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
+        .into()
 }
 
 /// The paths outside the API, which need no key.

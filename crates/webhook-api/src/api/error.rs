@@ -60,6 +60,8 @@ pub(crate) enum ApiError {
     Scope { needed: Scope, has: Scope, why: &'static str },
     #[error("too many requests")]
     RateLimited(RateRefusal),
+    #[error("too many requests without a known key")]
+    TurnedAway(RateRefusal),
     #[error("the content type {given:?} is not JSON")]
     MediaType { given: String },
     #[error("the body is larger than {limit} bytes")]
@@ -87,6 +89,9 @@ pub(crate) enum ApiError {
     Reference { kind: Kind, name: String },
     #[error("{field} is not valid")]
     Invalid { field: &'static str, reason: String },
+    /// The entry is no longer what `If-Match` says.
+    #[error("the {} {name:?} is not what the request expects", kind.word())]
+    Precondition { kind: Kind, name: String },
     #[error("{reason}")]
     Conflict { code: &'static str, reason: String },
     #[error(transparent)]
@@ -102,6 +107,10 @@ impl ApiError {
 
     pub(crate) fn reference(kind: Kind, name: &str) -> Self {
         Self::Reference { kind, name: shortened(name) }
+    }
+
+    pub(crate) fn precondition(kind: Kind, name: &str) -> Self {
+        Self::Precondition { kind, name: shortened(name) }
     }
 
     pub(crate) fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
@@ -150,6 +159,17 @@ impl From<ApiError> for Problem {
                 "rate_limited",
                 "Too many requests",
                 format!("The limit of this key is {}. Send again after the time in Retry-After.", refusal.rate),
+            )
+            .retry_after(refusal.retry_after),
+            ApiError::TurnedAway(refusal) => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Too many requests",
+                format!(
+                    "The limit of requests without a known key is {} for each client address. Send a key that is known; without \
+                     one, wait for the time in Retry-After.",
+                    refusal.rate
+                ),
             )
             .retry_after(refusal.retry_after),
             ApiError::MediaType { given } => Self::new(
@@ -221,6 +241,16 @@ impl From<ApiError> for Problem {
                 "value_invalid",
                 "Value not allowed",
                 format!("The value of {field} cannot be used: {reason}."),
+            ),
+            ApiError::Precondition { kind, name } => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "precondition_failed",
+                "Changed meanwhile",
+                format!(
+                    "The {} {name:?} was changed since it had the ETag in If-Match. Nothing was changed now: read it again, and send \
+                     your change with its new ETag.",
+                    kind.word()
+                ),
             ),
             ApiError::Conflict { code, reason } => Self::new(StatusCode::CONFLICT, code, "Conflict", reason),
             ApiError::Store(error) => from_store(&error),

@@ -7,15 +7,15 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
-use spillway_model::{Configuration, Event, EventId, EventSummary, SourceId};
+use spillway_model::{Configuration, Event, EventId, EventSummary, Source, SourceId};
 use spillway_store::EventFilter;
 use utoipa::{IntoParams, ToSchema};
 
+use super::entry::find;
 use super::error::{ApiError, Kind};
 use super::page::{List, PageRequest};
 use super::path::PathValue;
 use super::query::Parameters;
-use super::sources;
 use super::timestamp::{self, Timestamp};
 use crate::gateway::Gateway;
 
@@ -128,7 +128,7 @@ pub(crate) async fn show(
 fn source_id(configuration: &Configuration, wanted: &str) -> Result<SourceId, ApiError> {
     match wanted.parse() {
         Ok(id) => Ok(id),
-        Err(_) => sources::find(configuration, wanted).map(|source| source.id),
+        Err(_) => find::<Source>(configuration, wanted).map(|source| source.id),
     }
 }
 

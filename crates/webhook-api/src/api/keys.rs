@@ -1,22 +1,22 @@
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderValue, StatusCode, header};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use spillway_model::{ApiKey, Configuration, ConfigurationChange, KeyHash, KeyId, Rate, Scope, Secret};
+use spillway_model::{ApiKey, Configuration, KeyHash, KeyId, Rate, Scope, Secret};
 use utoipa::ToSchema;
 
 use super::body::JsonBody;
-use super::caching::versioned;
 use super::change::{change, check_room};
+use super::entry;
 use super::error::{ApiError, Kind};
-use super::page::{List, PageRequest};
+use super::page::List;
 use super::path::PathValue;
 use super::query::{ListQuery, Parameters};
+use super::tag::{Tagged, Target};
 use super::timestamp::Timestamp;
 use crate::gateway::Gateway;
 
@@ -102,10 +102,7 @@ pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Response, ApiError> {
-    let page = PageRequest::of::<KeyView>(&query)?;
-    let configuration = gateway.routing.load().configuration.clone();
-    let rows = page.cut(&configuration.keys, |key| key.id.to_u128());
-    Ok(versioned(configuration.version, page.answer(rows, KeyView::from)))
+    entry::list::<ApiKey>(&gateway, &query)
 }
 
 /// Make a key. Its text is shown in this answer only.
@@ -131,15 +128,13 @@ pub(crate) async fn create(
     };
     let made = |current: &Configuration| {
         check_room(Kind::Key, current.keys.len())?;
-        if current.keys.iter().any(|other| other.name == key.name) {
-            return Err(ApiError::name_taken(Kind::Key, &key.name));
-        }
-        Ok((vec![ConfigurationChange::PutKey(key.clone())], key))
+        entry::put(key.clone(), current)
     };
-    let key = change(&gateway, made).await?;
-    let location = format!("/api/v1/keys/{}", key.id);
-    let shown = Json(KeyWithText { view: KeyView::from(&key), key: text });
-    let mut response = (StatusCode::CREATED, [(header::LOCATION, location)], shown).into_response();
+    let made = change(&gateway, made).await?;
+    let shown = KeyWithText { view: KeyView::from(&made.entry), key: text };
+    let mut response = made.answer(StatusCode::CREATED, &shown);
+    // Tags depend on the keys there are, and now there is another one.
+    response.headers_mut().remove(header::ETAG);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
@@ -151,36 +146,23 @@ pub(crate) async fn create(
 pub(crate) async fn show(
     State(gateway): State<Arc<Gateway>>,
     PathValue(wanted): PathValue<String>,
-) -> Result<Response, ApiError> {
-    let configuration = gateway.routing.load().configuration.clone();
-    let key = find(&configuration, &wanted)?;
-    Ok(versioned(configuration.version, Json(KeyView::from(key)).into_response()))
+) -> Result<Tagged<ApiKey>, ApiError> {
+    entry::show(&gateway, &wanted)
 }
 
 /// Delete a key: requests with it are refused from now on. The last one with scope admin stays.
 #[utoipa::path(delete, path = "/api/v1/keys/{key}", tag = "keys", operation_id = "delete_key",
     params(("key" = String, Path, description = "Id or name")),
     responses((status = 204, description = "It is gone")))]
-pub(crate) async fn delete(
-    State(gateway): State<Arc<Gateway>>,
-    PathValue(wanted): PathValue<String>,
-) -> Result<StatusCode, ApiError> {
-    let gone = |current: &Configuration| {
-        let key = find(current, &wanted)?;
-        if !current.keys.iter().any(|other| other.id != key.id && other.scope == Scope::Admin) {
-            let reason = "No other key has scope admin, so nobody could make keys any more. Make another one first.";
-            return Err(ApiError::Conflict { code: "last_admin_key", reason: reason.to_owned() });
+pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, target: Target) -> Result<StatusCode, ApiError> {
+    let another_administrator = |key: &ApiKey, current: &Configuration| {
+        if current.keys.iter().any(|other| other.id != key.id && other.scope == Scope::Admin) {
+            return Ok(());
         }
-        Ok((vec![ConfigurationChange::DeleteKey(key.id)], ()))
+        let reason = "No other key has scope admin, so nobody could make keys any more. Make another one first.";
+        Err(ApiError::Conflict { code: "last_admin_key", reason: reason.to_owned() })
     };
-    change(&gateway, gone).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-fn find<'c>(configuration: &'c Configuration, wanted: &str) -> Result<&'c ApiKey, ApiError> {
-    let id = wanted.parse::<KeyId>().ok();
-    let found = configuration.keys.iter().find(|key| Some(key.id) == id || key.name == wanted);
-    found.ok_or_else(|| ApiError::not_found(Kind::Key, wanted))
+    entry::delete(&gateway, &target, another_administrator).await
 }
 
 #[cfg(test)]

@@ -10,14 +10,14 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use spillway_model::{Appended, Configuration, Event, EventId, HeaderBlock};
+use spillway_model::{Appended, Configuration, Event, EventId, HeaderBlock, Source};
 use spillway_signature::MAX_IDEMPOTENCY_KEY_BYTES;
 use spillway_telemetry::{IntakeOutcome, SpanName};
 use utoipa::ToSchema;
 
 use super::body::{check_media_type, parse};
+use super::entry;
 use super::error::{ApiError, Kind};
-use super::sources;
 use super::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::intake::{self, IntakeError};
@@ -129,7 +129,7 @@ fn largest_body(gateway: &Gateway, configuration: &Configuration) -> u64 {
 
 fn find<'r>(routing: &'r Routing, wanted: &str) -> Result<&'r Arc<RoutedSource>, ApiError> {
     let unknown = || ApiError::reference(Kind::Source, wanted);
-    let source = sources::find(&routing.configuration, wanted).map_err(|_| unknown())?;
+    let source = entry::find::<Source>(&routing.configuration, wanted).map_err(|_| unknown())?;
     routing.source_by_id(source.id).ok_or_else(|| {
         ApiError::invalid("source", format!("the source {} is disabled; enable it, or name another one", source.name))
     })

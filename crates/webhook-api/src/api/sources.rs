@@ -2,26 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use axum::response::Response;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use spillway_model::{Configuration, ConfigurationChange, Name, Rate, Secret, Source, SourceId};
+use spillway_model::{Configuration, Name, Rate, Secret, Source, SourceId};
 use spillway_signature::MAX_SECRETS;
 use utoipa::ToSchema;
 
 use super::access::Caller;
-use super::body::{JsonBody, from_value};
-use super::caching::versioned;
-use super::change::{change, check_room};
+use super::body::JsonBody;
+use super::entry::{self, Circumstances, Settable};
 use super::error::{ApiError, Kind};
-use super::merge::merge;
-use super::page::{List, PageRequest};
+use super::page::List;
 use super::path::PathValue;
 use super::query::{ListQuery, Parameters};
 use super::secrets::{SecretView, check_references};
+use super::tag::{Tagged, Target};
 use super::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::routing::prepare;
@@ -75,7 +73,7 @@ impl From<&Source> for SourceView {
 }
 
 /// What may be set about a source.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SourceInput {
     /// The last part of the intake path, unique: 1 to 64 letters, digits, '.', '_' or '-'.
@@ -131,21 +129,25 @@ impl From<&Source> for SourceInput {
     }
 }
 
-impl SourceInput {
-    /// The source with these settings: `existing` changed, or a new one with this id.
-    fn apply(self, existing: Option<&Source>, gateway: &Gateway) -> Source {
+impl Settable for Source {
+    type Input = SourceInput;
+
+    fn set(input: SourceInput, existing: Option<&Self>, at: &Circumstances<'_>) -> Result<Self, ApiError> {
+        check_references(at.caller, input.secrets.iter().flatten())?;
         let kept = || existing.map(|source| source.secrets.clone()).unwrap_or_default();
-        Source {
-            id: existing.map_or_else(|| gateway.ids.source(), |source| source.id),
-            name: self.name,
-            provider: self.provider,
-            secrets: self.secrets.unwrap_or_else(kept),
-            scheme: self.scheme,
-            rate_limit: self.rate_limit,
-            max_body_bytes: self.max_body_bytes,
-            enabled: self.enabled,
-            created_at: existing.map_or_else(|| gateway.clock.now(), |source| source.created_at),
-        }
+        let source = Self {
+            id: existing.map_or_else(|| at.gateway.ids.source(), |source| source.id),
+            name: input.name,
+            provider: input.provider,
+            secrets: input.secrets.unwrap_or_else(kept),
+            scheme: input.scheme,
+            rate_limit: input.rate_limit,
+            max_body_bytes: input.max_body_bytes,
+            enabled: input.enabled,
+            created_at: existing.map_or_else(|| at.gateway.clock.now(), |source| source.created_at),
+        };
+        check(&source, at.gateway)?;
+        Ok(source)
     }
 }
 
@@ -156,10 +158,7 @@ pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Response, ApiError> {
-    let page = PageRequest::of::<SourceView>(&query)?;
-    let configuration = gateway.routing.load().configuration.clone();
-    let rows = page.cut(&configuration.sources, |source| source.id.to_u128());
-    Ok(versioned(configuration.version, page.answer(rows, SourceView::from)))
+    entry::list::<Source>(&gateway, &query)
 }
 
 /// Create a source.
@@ -170,9 +169,7 @@ pub(crate) async fn create(
     caller: Caller,
     JsonBody(input): JsonBody<SourceInput>,
 ) -> Result<Response, ApiError> {
-    let source = put(&gateway, caller, |_| Ok((None, input))).await?;
-    let location = format!("/api/v1/sources/{}", source.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(SourceView::from(&source))).into_response())
+    Ok(entry::create::<Source>(&gateway, caller, input).await?.created())
 }
 
 /// Show a source.
@@ -182,10 +179,8 @@ pub(crate) async fn create(
 pub(crate) async fn show(
     State(gateway): State<Arc<Gateway>>,
     PathValue(wanted): PathValue<String>,
-) -> Result<Response, ApiError> {
-    let configuration = gateway.routing.load().configuration.clone();
-    let source = find(&configuration, &wanted)?;
-    Ok(versioned(configuration.version, Json(SourceView::from(source)).into_response()))
+) -> Result<Tagged<Source>, ApiError> {
+    entry::show(&gateway, &wanted)
 }
 
 /// Replace the settings of a source. Secrets that are left out stay.
@@ -195,11 +190,10 @@ pub(crate) async fn show(
 pub(crate) async fn replace(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
-    PathValue(wanted): PathValue<String>,
+    target: Target,
     JsonBody(input): JsonBody<SourceInput>,
-) -> Result<Response, ApiError> {
-    let source = put(&gateway, caller, |current| Ok((Some(find(current, &wanted)?), input))).await?;
-    Ok(Json(SourceView::from(&source)).into_response())
+) -> Result<Tagged<Source>, ApiError> {
+    entry::replace(&gateway, caller, &target, input).await
 }
 
 /// Change some settings of a source, as a JSON merge patch (RFC 7396).
@@ -210,33 +204,18 @@ pub(crate) async fn replace(
 pub(crate) async fn update(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
-    PathValue(wanted): PathValue<String>,
+    target: Target,
     JsonBody(patch): JsonBody<Value>,
-) -> Result<Response, ApiError> {
-    let source = put(&gateway, caller, |current| {
-        let existing = find(current, &wanted)?;
-        let mut settings = serde_json::to_value(SourceInput::from(existing)).unwrap_or_default();
-        merge(&mut settings, patch);
-        Ok((Some(existing), from_value(settings)?))
-    })
-    .await?;
-    Ok(Json(SourceView::from(&source)).into_response())
+) -> Result<Tagged<Source>, ApiError> {
+    entry::update(&gateway, caller, &target, &patch).await
 }
 
 /// Delete a source and its connections. Its events stay.
 #[utoipa::path(delete, path = "/api/v1/sources/{source}", tag = "configuration", operation_id = "delete_source",
     params(("source" = String, Path, description = "Id or name")),
     responses((status = 204, description = "It is gone")))]
-pub(crate) async fn delete(
-    State(gateway): State<Arc<Gateway>>,
-    PathValue(wanted): PathValue<String>,
-) -> Result<StatusCode, ApiError> {
-    let gone = |current: &Configuration| {
-        let id = find(current, &wanted)?.id;
-        Ok((vec![ConfigurationChange::DeleteSource(id)], ()))
-    };
-    change(&gateway, gone).await?;
-    Ok(StatusCode::NO_CONTENT)
+pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, target: Target) -> Result<StatusCode, ApiError> {
+    entry::delete::<Source>(&gateway, &target, |_, _| Ok(())).await
 }
 
 /// Add a secret to a source. Any secret of a source may verify a request, so add the new one, change the sender, and then
@@ -247,23 +226,22 @@ pub(crate) async fn delete(
 pub(crate) async fn add_secret(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
-    PathValue(wanted): PathValue<String>,
+    target: Target,
     JsonBody(SecretInput { secret }): JsonBody<SecretInput>,
-) -> Result<Response, ApiError> {
+) -> Result<Tagged<Source>, ApiError> {
     check_references(caller, [&secret])?;
-    let added = |current: &Configuration| {
-        let mut source = find(current, &wanted)?.clone();
+    let added = |source: &Source, _: &Configuration| {
         if source.secrets.len() >= MAX_SECRETS {
             let reason =
                 format!("A source has at most {MAX_SECRETS} secrets. Remove one that is no longer used first.");
             return Err(ApiError::Conflict { code: "too_many_secrets", reason });
         }
-        source.secrets.insert(0, secret);
+        let mut source = source.clone();
+        source.secrets.insert(0, secret.clone());
         check(&source, &gateway)?;
-        Ok((vec![ConfigurationChange::PutSource(source.clone())], source))
+        Ok(source)
     };
-    let source = change(&gateway, added).await?;
-    Ok(Json(SourceView::from(&source)).into_response())
+    entry::edit(&gateway, &target, added).await
 }
 
 /// Remove a secret from a source, by its position in the list, counted from one.
@@ -273,49 +251,21 @@ pub(crate) async fn add_secret(
     responses((status = 200, description = "The source", body = SourceView)))]
 pub(crate) async fn remove_secret(
     State(gateway): State<Arc<Gateway>>,
-    PathValue((wanted, position)): PathValue<(String, String)>,
-) -> Result<Response, ApiError> {
-    let removed = |current: &Configuration| {
-        let mut source = find(current, &wanted)?.clone();
+    target: Target,
+    PathValue(path): PathValue<(String, String)>,
+) -> Result<Tagged<Source>, ApiError> {
+    let (_, position) = path;
+    let removed = |source: &Source, _: &Configuration| {
         let index = position.parse::<usize>().ok().and_then(|position| position.checked_sub(1));
         let Some(index) = index.filter(|index| *index < source.secrets.len()) else {
             return Err(ApiError::not_found(Kind::Secret, &position));
         };
+        let mut source = source.clone();
         source.secrets.remove(index);
         check(&source, &gateway)?;
-        Ok((vec![ConfigurationChange::PutSource(source.clone())], source))
+        Ok(source)
     };
-    let source = change(&gateway, removed).await?;
-    Ok(Json(SourceView::from(&source)).into_response())
-}
-
-/// The source with this id or name.
-pub(super) fn find<'c>(configuration: &'c Configuration, wanted: &str) -> Result<&'c Source, ApiError> {
-    let id = wanted.parse::<SourceId>().ok();
-    let mut sources = configuration.sources.iter();
-    let found = sources.find(|source| Some(source.id) == id || source.name.as_str() == wanted);
-    found.ok_or_else(|| ApiError::not_found(Kind::Source, wanted))
-}
-
-async fn put(
-    gateway: &Gateway,
-    caller: Caller,
-    decide: impl FnOnce(&Configuration) -> Result<(Option<&Source>, SourceInput), ApiError>,
-) -> Result<Source, ApiError> {
-    let decide = |current: &Configuration| {
-        let (existing, input) = decide(current)?;
-        if existing.is_none() {
-            check_room(Kind::Source, current.sources.len())?;
-        }
-        check_references(caller, input.secrets.iter().flatten())?;
-        let source = input.apply(existing, gateway);
-        if current.sources.iter().any(|other| other.name == source.name && other.id != source.id) {
-            return Err(ApiError::name_taken(Kind::Source, source.name.as_str()));
-        }
-        check(&source, gateway)?;
-        Ok((vec![ConfigurationChange::PutSource(source.clone())], source))
-    };
-    change(gateway, decide).await
+    entry::edit(&gateway, &target, removed).await
 }
 
 /// Whether the source could verify requests.

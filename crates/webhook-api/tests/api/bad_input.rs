@@ -125,6 +125,18 @@ async fn slow_headers_lose_the_connection_and_a_slow_body_gets_408() {
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{answer}");
 }
 
+/// hyper answers these before any code of ours: a problem document is not possible (`Http1Transaction::on_error`).
+#[tokio::test]
+async fn bytes_that_are_no_request_are_refused_without_a_body_and_harm_nobody_else() {
+    let app = TestApp::start().await;
+    let long = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(70_000));
+    for (request, status) in [("GET / HTTX/1.1\r\n\r\n", 400), ("G@T / HTTP/1.1\r\n\r\n", 400), (&long, 431)] {
+        let answer = raw(&app, request.as_bytes(), false).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+    app.request(Method::GET, "/health").send().await.expect(StatusCode::OK);
+}
+
 #[tokio::test]
 async fn header_values_that_are_not_utf_8_are_kept_and_such_names_are_refused() {
     let app = TestApp::start().await;

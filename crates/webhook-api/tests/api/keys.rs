@@ -103,3 +103,22 @@ async fn every_answer_counts_the_rate_of_its_key() {
     with_own().await.expect(StatusCode::OK);
     with_own().await.refused(429, "rate_limited", &["1/d"]);
 }
+
+#[tokio::test]
+async fn requests_without_a_known_key_are_limited_for_each_client_and_known_keys_are_not() {
+    let unauthenticated_rate_limit = "3/h".parse().expect("a rate");
+    let app = TestApp::start_with(Options { unauthenticated_rate_limit, ..Options::default() }).await;
+    let request = || app.request(Method::GET, "/api/v1/sources");
+    for (guess, left) in [(request(), "2"), (request().key("spk_wrong"), "1"), (request().key("spk_other"), "0")] {
+        let answer = guess.send().await.expect(StatusCode::UNAUTHORIZED);
+        assert_eq!(answer.header("ratelimit-limit"), Some("3"));
+        assert_eq!(answer.header("ratelimit-remaining"), Some(left));
+    }
+    for guess in [request(), request().key("spk_another")] {
+        let refused = guess.send().await;
+        refused.refused(429, "rate_limited", &["3/h", "without a known key", "Retry-After"]);
+        assert!(refused.header("retry-after").is_some_and(|wait| wait.parse::<u64>().is_ok_and(|wait| wait > 1_000)));
+        assert_eq!(refused.header("ratelimit-remaining"), Some("0"));
+    }
+    request().key(app.admin_key()).send().await.expect(StatusCode::OK);
+}

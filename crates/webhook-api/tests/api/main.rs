@@ -1,6 +1,7 @@
 //! The gateway over real connections, on the embedded store.
 
 mod bad_input;
+mod concurrency;
 mod configuration;
 mod description;
 mod intake;

@@ -37,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) api: ApiSettings,
     pub(crate) limits: IntakeLimits,
     pub(crate) api_rate_limit: Rate,
+    pub(crate) unauthenticated_rate_limit: Rate,
     pub(crate) header_timeout: Duration,
     pub(crate) queue: usize,
     pub(crate) batch: usize,
@@ -63,6 +64,7 @@ impl Default for Options {
                 commit_timeout: Duration::from_secs(10),
             },
             api_rate_limit: "10000/s".parse().expect("a rate"),
+            unauthenticated_rate_limit: "10000/s".parse().expect("a rate"),
             header_timeout: Duration::from_secs(10),
             queue: 1_000,
             batch: 256,
@@ -81,7 +83,7 @@ pub(crate) struct TestApp {
     admin_key: Secret,
     client: Client<hyper_util::client::legacy::connect::HttpConnector, Full<Bytes>>,
     stop: CancellationToken,
-    _folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Drop for TestApp {
@@ -112,6 +114,24 @@ impl TestApp {
             created_at: NOW,
         };
         store.change_configuration(vec![ConfigurationChange::PutKey(admin)]).await.expect("the first key");
+        Self::over(store, Arc::new(folder), clock, ids, admin_key, options).await
+    }
+
+    /// Another node over the same store, that hears nothing of this one.
+    pub(crate) async fn another_node(&self) -> Self {
+        let ids = Arc::new(IdGenerator::new(self.clock.clone(), 8));
+        let (store, folder, clock) = (self.store.clone(), self.folder.clone(), self.clock.clone());
+        Self::over(store, folder, clock, ids, self.admin_key.clone(), Options::default()).await
+    }
+
+    async fn over(
+        store: Arc<dyn Store>,
+        folder: Arc<TempDir>,
+        clock: Arc<ManualClock>,
+        ids: Arc<IdGenerator>,
+        admin_key: Secret,
+        options: Options,
+    ) -> Self {
         let coordination = in_process(&CoordinationSettings::default());
         // The poll never comes within a test, so a change that is seen was announced.
         let poll = Duration::from_secs(3_600);
@@ -141,6 +161,7 @@ impl TestApp {
             secrets,
             limits: options.limits,
             api_rate_limit: options.api_rate_limit,
+            unauthenticated_rate_limit: options.unauthenticated_rate_limit,
             api: options.api,
             configuration_lock: tokio::sync::Mutex::default(),
             serves_api: true,
@@ -159,7 +180,7 @@ impl TestApp {
         };
         tokio::spawn(serve(listener, options.tls, router.clone(), server, stop.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, clock, store, router, admin_key, client, stop, _folder: folder }
+        Self { address, clock, store, router, admin_key, client, stop, folder }
     }
 
     /// The text of the key with scope admin that exists from the start.

@@ -3,8 +3,11 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use spillway_model::{Claimed, ConfigurationChange, DeliveryId, DestinationId, DestinationState, Lease, UnixMillis};
-use spillway_store::{ClaimRequest, Store, StoreError, StoreErrorKind};
+use spillway_model::{
+    Claimed, Configuration, ConfigurationChange, DeliveryId, Destination, DestinationId, DestinationState, Lease,
+    UnixMillis,
+};
+use spillway_store::{ClaimRequest, Store, StoreError, StoreErrorKind, amend_configuration};
 
 use super::{Dispatcher, Report};
 use crate::lane::size;
@@ -12,7 +15,7 @@ use crate::lease::milliseconds;
 
 /// A backlog leaves the store and the processors to new events for so many times as long as each claim took: it drains at tens of
 /// thousands a second otherwise, and every acknowledgement waits meanwhile.
-const REST_PER_CLAIM: u32 = 4;
+const REST_PER_CLAIM: u32 = 2;
 /// How soon the store is asked again after it had something due.
 const AGAIN: Duration = Duration::from_millis(10);
 /// How long a store that is away is left alone.
@@ -194,12 +197,12 @@ impl Dispatcher {
 /// Disables the destination as it is stored now, unless somebody changed its URL or state meanwhile. Returns the configuration's
 /// new version.
 async fn disable(store: &dyn Store, id: DestinationId, url: &str) -> Result<Option<u64>, StoreError> {
-    let configuration = store.configuration().await?;
-    let stored = configuration.destinations.into_iter().find(|one| one.id == id);
-    let Some(mut destination) = stored.filter(|one| one.url.as_str() == url && one.state == DestinationState::Active)
-    else {
-        return Ok(None);
+    let disabled = |current: &Configuration| {
+        let is_meant =
+            |one: &&Destination| one.id == id && one.url.as_str() == url && one.state == DestinationState::Active;
+        let stored = current.destinations.iter().find(is_meant);
+        let disabled = stored.map(|one| Destination { state: DestinationState::Disabled, ..one.clone() });
+        Ok::<_, StoreError>((disabled.map(ConfigurationChange::PutDestination).into_iter().collect(), ()))
     };
-    destination.state = DestinationState::Disabled;
-    store.change_configuration(vec![ConfigurationChange::PutDestination(destination)]).await.map(Some)
+    amend_configuration(store, disabled).await.map(|(version, ())| version)
 }

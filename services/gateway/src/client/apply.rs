@@ -72,7 +72,7 @@ fn load(file: PathBuf, client: &Client) -> Result<Settings, ClientError> {
     };
     let loaded = Settings::load(&LoadArgs { config: Some(file), environment: Environment::default(), overrides })?;
     for warning in &loaded.warnings {
-        client.output.hint(&format!("warning: {warning}"));
+        client.output.hint(&format!("warning: {}: {warning}", warning.code()));
     }
     Ok(loaded.settings)
 }

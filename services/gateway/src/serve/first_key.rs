@@ -2,7 +2,8 @@
 
 use std::io::IsTerminal as _;
 
-use spillway_model::{ApiKey, ConfigurationChange, Secret};
+use spillway_model::{ApiKey, Configuration, ConfigurationChange, Secret};
+use spillway_store::amend_configuration;
 use spillway_webhook_api::keys;
 
 use super::StartError;
@@ -12,28 +13,21 @@ use super::parts::Parts;
 ///
 /// Of nodes that start together on an empty store one makes the key.
 pub(super) async fn ensure(parts: &Parts) -> Result<Option<Secret>, StartError> {
-    loop {
-        let stored = parts.store.configuration().await?;
-        if !stored.keys.is_empty() {
-            return Ok(None);
-        }
-        let text = keys::generate();
-        let key = ApiKey {
-            id: parts.ids.key(),
-            name: "first admin key".into(),
-            scope: spillway_model::Scope::Admin,
-            hash: keys::hash(text.expose()),
-            rate_limit: None,
-            created_at: parts.clock.now(),
-        };
-        let id = key.id;
-        let version = parts.store.change_configuration(vec![ConfigurationChange::PutKey(key)]).await?;
-        let nobody_came_between = version == stored.version + 1;
-        if nobody_came_between || parts.store.configuration().await?.keys.iter().all(|other| other.id == id) {
-            return Ok(Some(text));
-        }
-        parts.store.change_configuration(vec![ConfigurationChange::DeleteKey(id)]).await?;
-    }
+    let text = keys::generate();
+    let key = ApiKey {
+        id: parts.ids.key(),
+        name: "first admin key".into(),
+        scope: spillway_model::Scope::Admin,
+        hash: keys::hash(text.expose()),
+        rate_limit: None,
+        created_at: parts.clock.now(),
+    };
+    let only_key = |stored: &Configuration| {
+        let changes = if stored.keys.is_empty() { vec![ConfigurationChange::PutKey(key.clone())] } else { Vec::new() };
+        Ok::<_, StartError>((changes, ()))
+    };
+    let (made, ()) = amend_configuration(parts.store.as_ref(), only_key).await?;
+    Ok(made.map(|_| text))
 }
 
 /// Prints where the gateway is and, on the first start, the key. To standard output, which is not a log.

@@ -11,16 +11,17 @@ use spillway_model::{Clock, Configuration, IdGenerator, Secret, SecretResolver, 
 use spillway_settings::{Environment, LogFormat, OtlpProtocol, Role, Settings, StoreUrl, resolve_secret};
 use spillway_store::postgres::{PostgresSettings, PostgresStore};
 use spillway_store::sqlite::{SqliteSettings, SqliteStore};
-use spillway_store::{Store, StoreErrorKind, watch_configuration};
+use spillway_store::{Store, amend_configuration, watch_configuration};
 use spillway_telemetry::{LogSettings, Metrics, TelemetrySettings, TraceProtocol, TraceSettings, Tracer};
 use spillway_webhook_api::{
     ApiSettings, CommitterHandle, CommitterSettings, CurrentRouting, Gateway, IntakeLimits, PoolLimits, ServerSettings,
 };
-use spillway_worker::{AddressGuard, ClientSettings, WorkerSettings};
+use spillway_worker::{AddressGuard, Client, ClientSettings, WorkerSettings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::StartError;
+use super::tls;
 use crate::declared;
 use crate::observers::{Observer, sample_pool};
 
@@ -30,9 +31,6 @@ const CONFIGURATION_POLL: Duration = Duration::from_secs(1);
 const DUE_POLL: Duration = Duration::from_millis(100);
 /// The same where no ready queue brings new deliveries: the poll is then their only way.
 const DUE_POLL_ALONE: Duration = Duration::from_millis(20);
-
-/// How often the file's declarations are compared again when another node changed the store in between.
-const DECLARE_ATTEMPTS: u32 = 5;
 
 /// What the program opens once and hands to its components.
 pub(crate) struct Parts {
@@ -60,24 +58,16 @@ impl Parts {
 
     /// Brings the store to what the settings file declares. Several nodes may do so at once: who comes second finds it done.
     pub(crate) async fn apply_declared(&self, settings: &Settings) -> Result<(), StartError> {
-        let mut attempts_left = DECLARE_ATTEMPTS;
-        loop {
-            let stored = self.store.configuration().await?;
-            let changes = declared::changes(settings, &stored, &self.ids, self.clock.now(), || {
-                Secret::new(spillway_signature::generate_secret(rand::random()))
-            })?;
-            if changes.is_empty() {
-                return Ok(());
-            }
-            match self.store.change_configuration(changes).await {
-                Ok(version) => {
-                    self.coordination.changes.announce(version).await;
-                    return Ok(());
-                }
-                Err(error) if error.kind() == StoreErrorKind::Conflict && attempts_left > 0 => attempts_left -= 1,
-                Err(error) => return Err(error.into()),
-            }
+        let make_secret = || Secret::new(spillway_signature::generate_secret(rand::random()));
+        let declared = |stored: &Configuration| {
+            let changes = declared::changes(settings, stored, &self.ids, self.clock.now(), make_secret)?;
+            Ok::<_, StartError>((changes, ()))
+        };
+        let (version, ()) = amend_configuration(self.store.as_ref(), declared).await?;
+        if let Some(version) = version {
+            self.coordination.changes.announce(version).await;
         }
+        Ok(())
     }
 
     pub(crate) async fn watch_configuration(
@@ -113,6 +103,7 @@ impl Parts {
                 commit_timeout: settings.server.request_timeout,
             },
             api_rate_limit: settings.server.api_rate_limit,
+            unauthenticated_rate_limit: settings.server.unauthenticated_rate_limit,
             api: api(settings),
             configuration_lock: tokio::sync::Mutex::default(),
             serves_api: settings.server.role.serves_api(),
@@ -223,14 +214,20 @@ pub(crate) fn telemetry(settings: &Settings) -> TelemetrySettings {
     }
 }
 
-pub(crate) fn client(settings: &Settings) -> ClientSettings {
-    ClientSettings {
+/// Sends requests to destinations; `None` in a process that does not deliver.
+pub(crate) fn client(settings: &Settings) -> Result<Option<Client>, StartError> {
+    if !settings.server.role.delivers() {
+        return Ok(None);
+    }
+    let authorities = settings.delivery.ca_file.as_deref().map(tls::authorities).transpose()?;
+    let client = ClientSettings {
         connect_timeout: settings.delivery.connect_timeout,
         idle_timeout: Duration::from_secs(90),
         max_idle_per_destination: settings.delivery.per_destination as usize,
         guard: AddressGuard::new(settings.delivery.allow_networks.clone()),
-        extra_roots: Vec::new(),
-    }
+        extra_roots: authorities.unwrap_or_default(),
+    };
+    Ok(Some(Client::new(&client)?))
 }
 
 pub(crate) fn worker(settings: &Settings) -> WorkerSettings {
@@ -244,7 +241,7 @@ pub(crate) fn worker(settings: &Settings) -> WorkerSettings {
         retry: settings.delivery.retry_schedule.clone(),
         response_limit: settings.delivery.response_limit.as_usize(),
         poll: if alone { DUE_POLL_ALONE } else { DUE_POLL },
-        claim_batch: 100,
+        claim_batch: 48,
         drain: settings.server.drain_timeout,
         user_agent: HeaderValue::from_str(&settings.delivery.user_agent).unwrap_or(default_agent),
     }

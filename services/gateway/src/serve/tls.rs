@@ -1,9 +1,9 @@
-//! TLS for the listener.
+//! TLS for the listener, and whom to trust at destinations.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use spillway_settings::TlsSettings;
@@ -18,6 +18,12 @@ pub(crate) enum TlsError {
     Key { path: PathBuf, source: rustls_pki_types::pem::Error },
     #[error("certificate and private key cannot be used together")]
     Pair(#[source] rustls::Error),
+    #[error(
+        "the authorities in {path} (delivery.ca_file) cannot be read; it must be a PEM file with their certificates"
+    )]
+    Authorities { path: PathBuf, source: rustls_pki_types::pem::Error },
+    #[error("certificate {position} in {path} (delivery.ca_file) cannot be an authority's; replace or remove it")]
+    Authority { path: PathBuf, position: usize, source: rustls::Error },
 }
 
 pub(super) fn load(settings: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {
@@ -37,4 +43,20 @@ pub(super) fn load(settings: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError
         .map_err(TlsError::Pair)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The certificates in a file of authorities, at least one, each of which can vouch for others.
+pub(super) fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable = |source| TlsError::Authorities { path: path.to_owned(), source };
+    let certificates =
+        CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    if certificates.is_empty() {
+        return Err(unreadable(rustls_pki_types::pem::Error::NoItemsFound));
+    }
+    let mut roots = RootCertStore::empty();
+    for (position, certificate) in (1..).zip(&certificates) {
+        let added = roots.add(certificate.clone());
+        added.map_err(|source| TlsError::Authority { path: path.to_owned(), position, source })?;
+    }
+    Ok(certificates)
 }

@@ -33,10 +33,9 @@ impl Gateway {
         Self::start_in(tempfile::tempdir().expect("a folder"), "")
     }
 
-    /// The same in this folder, with more settings.
+    /// The same in this folder, with more settings: at first those of `[delivery]`, then other sections.
     pub(crate) fn start_in(folder: TempDir, settings: &str) -> Self {
-        let settings =
-            settings.to_owned() + "[delivery]\nallow_networks = [\"127.0.0.0/8\"]\n[log]\nfilter = \"error\"\n";
+        let settings = format!("[log]\nfilter = \"error\"\n[delivery]\nallow_networks = [\"127.0.0.0/8\"]\n{settings}");
         std::fs::write(folder.path().join("spillway.toml"), settings).expect("a settings file");
         let mut process = spillway(folder.path())
             .args(["serve", "--listen", "127.0.0.1:0"])

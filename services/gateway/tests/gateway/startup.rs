@@ -48,7 +48,10 @@ async fn an_unreachable_database_ends_with_1_and_keeps_its_password() {
     let config = folder.settings("[server]\nlisten = \"127.0.0.1:0\"\n");
     let url = "postgres://someone:hunter2@127.0.0.1:1/orders";
     let ended = serve(&["--config", text(&config), "--database-url", url]).await;
-    ended.with(1, &["127.0.0.1:1/orders", "cannot be opened", "cannot be reached", "Connection refused"]);
+    ended.with(
+        1,
+        &["127.0.0.1:1/orders", "cannot be opened (store_unavailable)", "cannot be reached", "Connection refused"],
+    );
     assert!(!ended.errors.contains("hunter2"), "{}", ended.errors);
 }
 
@@ -74,6 +77,25 @@ async fn a_start_that_fails_does_not_use_up_the_admin_key() {
 }
 
 #[tokio::test]
+async fn authorities_that_cannot_be_read_are_refused_by_name() {
+    let folder = Folder::new();
+    folder.embedded("http://127.0.0.1:9/");
+    let settings = std::fs::read_to_string(folder.path("spillway.toml")).expect("settings");
+    let file = folder.path("authorities.pem");
+    let named = format!("[delivery]\nca_file = \"{}\"", file.display());
+    let config = folder.settings(&settings.replace("[delivery]", &named));
+    let start = async || serve(&["--config", text(&config)]).await;
+    start().await.with(1, &["authorities.pem (delivery.ca_file) cannot be read", "PEM file"]);
+    std::fs::write(&file, "no certificate\n").expect("a file");
+    start().await.with(1, &["authorities.pem (delivery.ca_file) cannot be read", "PEM file"]);
+    let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    std::fs::write(&file, broken).expect("a file");
+    start().await.with(1, &["certificate 1 in", "cannot be an authority's", "replace or remove it"]);
+    folder.settings(&settings);
+    assert!(folder.start(&[]).await.admin_key.is_some(), "none of these starts used up the admin key");
+}
+
+#[tokio::test]
 async fn a_single_role_on_the_embedded_engine_is_refused() {
     let folder = Folder::new();
     folder.embedded("http://127.0.0.1:9/");
@@ -90,7 +112,7 @@ async fn a_second_process_on_the_same_file_is_refused_and_the_first_goes_on() {
     folder.embedded(&sink.url("/"));
     let gateway = folder.start(&[]).await;
     let ended = serve(&["--config", text(&folder.path("spillway.toml"))]).await;
-    ended.with(1, &["in use by another process", "--data-dir"]);
+    ended.with(1, &["(store_contention)", "in use by another process", "--data-dir"]);
     Sender::new().send(&gateway.url, "{}".to_owned()).await.expect("the first process still takes events");
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use spillway_model::{EventId, NewEvent};
+use spillway_model::{EventId, IdempotencyHash, NewEvent};
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, Row};
 
@@ -100,22 +100,31 @@ impl Writer {
         let keyed: Vec<_> = events.iter().filter_map(|new| Some((new.event.id, new.idempotency?))).collect();
         let mut duplicates = HashMap::new();
         for keyed in keyed.chunks(LARGEST) {
-            let mut values = SqliteArguments::default();
-            for pass in [size(keyed.len()), keyed.len()] {
-                for (id, hash) in keyed {
-                    add(&mut values, statements::idempotency_part(id.timestamp(), self.window))?;
-                    add(&mut values, (*hash >> 64) as i64)?;
-                    add(&mut values, *hash as i64)?;
-                    add(&mut values, id.sequence())?;
-                    add(&mut values, rows::process(*id))?;
-                }
-                pad(&mut values, 5 * (pass - keyed.len()))?;
+            let rows = size(keyed.len());
+            let (changes, _) = self.execute(Kind::Keys(rows), false, self.key_values(keyed)?).await?;
+            if changes.last().copied() == Some(keyed.len() as u64) {
+                continue;
             }
-            let (_, found) = self.execute(Kind::Keys(size(keyed.len())), false, values).await?;
+            let (_, found) = self.execute(Kind::Owners(rows), false, self.key_values(keyed)?).await?;
             for row in found {
                 duplicates.insert(row.try_get(0)?, rows::event_id(row.try_get(1)?, row.try_get(2)?));
             }
         }
         Ok(duplicates)
+    }
+
+    fn key_values(&self, keyed: &[(EventId, IdempotencyHash)]) -> Result<SqliteArguments, Failure> {
+        let rows = size(keyed.len());
+        let mut values = SqliteArguments::default();
+        values.reserve(5 * rows, 0);
+        for (id, hash) in keyed {
+            add(&mut values, statements::idempotency_part(id.timestamp(), self.window))?;
+            add(&mut values, (*hash >> 64) as i64)?;
+            add(&mut values, *hash as i64)?;
+            add(&mut values, id.sequence())?;
+            add(&mut values, rows::process(*id))?;
+        }
+        pad(&mut values, 5 * (rows - keyed.len()))?;
+        Ok(values)
     }
 }

@@ -12,6 +12,7 @@ use spillway_signature::StandardSigner;
 use utoipa::ToSchema;
 
 use crate::api::access::Caller;
+use crate::api::entry::{Circumstances, Settable};
 use crate::api::error::ApiError;
 use crate::api::secrets::{check_references, is_reference};
 use crate::gateway::Gateway;
@@ -37,12 +38,12 @@ const RESERVED_HEADERS: [HeaderName; 9] = [
 ];
 
 /// What may be set about a destination.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DestinationInput {
     /// What people call it, unique: 1 to 64 letters, digits, '.', '_' or '-'.
     #[schema(value_type = String)]
-    pub(super) name: Name,
+    name: Name,
     /// Where requests go: `http://` or `https://`, without user, password and fragment.
     #[schema(value_type = String)]
     url: DestinationUrl,
@@ -124,39 +125,39 @@ impl From<&Destination> for DestinationInput {
     }
 }
 
-impl DestinationInput {
-    /// The destination with these settings: `existing` changed, or a new one.
-    pub(super) fn apply(self, existing: Option<&Destination>, gateway: &Gateway) -> Destination {
+impl Settable for Destination {
+    type Input = DestinationInput;
+
+    fn set(input: DestinationInput, existing: Option<&Self>, at: &Circumstances<'_>) -> Result<Self, ApiError> {
         let current = |secret| SigningSecret { secret, expires_at: None };
-        let given = self.signing_secrets.map(|secrets| secrets.into_iter().map(current).collect());
-        let headers = self
+        let given = input.signing_secrets.map(|secrets| secrets.into_iter().map(current).collect());
+        let headers = input
             .headers
             .map(|headers| headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect());
-        Destination {
-            id: existing.map_or_else(|| gateway.ids.destination(), |destination| destination.id),
-            name: self.name,
-            url: self.url,
+        let destination = Self {
+            id: existing.map_or_else(|| at.gateway.ids.destination(), |destination| destination.id),
+            name: input.name,
+            url: input.url,
             state: existing.map_or(DestinationState::Active, |destination| destination.state),
             signing_secrets: given
                 .or_else(|| existing.map(|destination| destination.signing_secrets.clone()))
                 .unwrap_or_default(),
             headers: headers.or_else(|| existing.map(|destination| destination.headers.clone())).unwrap_or_default(),
-            timeout_ms: self.timeout_ms,
-            max_concurrent: self.max_concurrent,
-            rate_limit: self.rate_limit,
-            breaker: self.breaker.into(),
-            retry: self.retry_schedule_ms,
-            created_at: existing.map_or_else(|| gateway.clock.now(), |destination| destination.created_at),
-        }
+            timeout_ms: input.timeout_ms,
+            max_concurrent: input.max_concurrent,
+            rate_limit: input.rate_limit,
+            breaker: input.breaker.into(),
+            retry: input.retry_schedule_ms,
+            created_at: existing.map_or_else(|| at.gateway.clock.now(), |destination| destination.created_at),
+        };
+        check_caller(at.caller, existing, &destination)?;
+        check(&destination, at.gateway)?;
+        Ok(destination)
     }
 }
 
 /// Refuses what only an administrator may do: a reference that is new here, or another address for one that is here.
-pub(super) fn check_caller(
-    caller: Caller,
-    existing: Option<&Destination>,
-    changed: &Destination,
-) -> Result<(), ApiError> {
+fn check_caller(caller: Caller, existing: Option<&Destination>, changed: &Destination) -> Result<(), ApiError> {
     let known = existing.filter(|existing| existing.url == changed.url).map(references).unwrap_or_default();
     let new = references(changed);
     check_references(caller, new.difference(&known).map(|(_, secret)| *secret))
@@ -170,7 +171,7 @@ fn references(destination: &Destination) -> HashSet<(Option<&str>, &Secret)> {
 }
 
 /// Whether deliveries could be sent with these settings.
-pub(super) fn check(destination: &Destination, gateway: &Gateway) -> Result<(), ApiError> {
+fn check(destination: &Destination, gateway: &Gateway) -> Result<(), ApiError> {
     if let Err(error) = destination.url.as_str().parse::<Uri>() {
         return Err(ApiError::invalid("url", error.to_string()));
     }

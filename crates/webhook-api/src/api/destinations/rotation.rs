@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use http::StatusCode;
 use serde::Deserialize;
-use spillway_model::{Configuration, ConfigurationChange, Secret, SigningSecret, UnixMillis};
+use spillway_model::{Configuration, Destination, Secret, SigningSecret, UnixMillis};
 use spillway_signature::{MAX_SECRETS, generate_secret};
 use utoipa::ToSchema;
 
-use super::find;
 use super::input::check_secrets;
 use super::routes::with_secret;
 use super::view::DestinationWithSecret;
 use crate::api::access::Caller;
 use crate::api::body::OptionalJsonBody;
-use crate::api::change::change;
+use crate::api::entry;
 use crate::api::error::ApiError;
-use crate::api::path::PathValue;
 use crate::api::secrets::check_references;
+use crate::api::tag::Target;
 use crate::gateway::Gateway;
 
 const DEFAULT_GRACE_SECONDS: u64 = 86_400;
@@ -44,7 +44,7 @@ pub(crate) struct Rotation {
 pub(crate) async fn rotate_secret(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
-    PathValue(wanted): PathValue<String>,
+    target: Target,
     OptionalJsonBody(rotation): OptionalJsonBody<Rotation>,
 ) -> Result<Response, ApiError> {
     check_references(caller, &rotation.secret)?;
@@ -57,10 +57,10 @@ pub(crate) async fn rotate_secret(
     let new: Vec<_> = new.map(|secret| SigningSecret { secret, expires_at: None }).collect();
     check_secrets(&new, &gateway)?;
     let now = gateway.clock.now();
-    let rotated = |current: &Configuration| {
-        let mut destination = find(current, &wanted)?.clone();
+    let rotated = |destination: &Destination, _: &Configuration| {
+        let mut destination = destination.clone();
         let old = retire(std::mem::take(&mut destination.signing_secrets), now, grace);
-        destination.signing_secrets = new.into_iter().chain(old).collect();
+        destination.signing_secrets = new.iter().cloned().chain(old).collect();
         if destination.signing_secrets.len() > MAX_SECRETS {
             let reason = format!(
                 "A destination signs with at most {MAX_SECRETS} secrets at once. \
@@ -68,10 +68,10 @@ pub(crate) async fn rotate_secret(
             );
             return Err(ApiError::Conflict { code: "too_many_secrets", reason });
         }
-        Ok((vec![ConfigurationChange::PutDestination(destination.clone())], destination))
+        Ok(destination)
     };
-    let destination = change(&gateway, rotated).await?;
-    Ok(with_secret(&destination, generated))
+    let destination = entry::edit(&gateway, &target, rotated).await?;
+    Ok(with_secret(StatusCode::OK, &destination, generated))
 }
 
 /// The old secrets that go on signing, each until the grace is over or its own end, whichever is first.

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use spillway_model::{Configuration, ConfigurationChange, DestinationState};
+use spillway_model::{Configuration, Destination, DestinationState};
 
-use super::find;
 use super::view::DestinationView;
-use crate::api::change::change;
+use crate::api::entry;
 use crate::api::error::ApiError;
-use crate::api::path::PathValue;
+use crate::api::tag::{Tagged, Target};
 use crate::gateway::Gateway;
 
 /// Hold the deliveries of a destination. They wait, none is lost, until it is resumed.
@@ -20,9 +17,9 @@ use crate::gateway::Gateway;
     responses((status = 200, description = "The destination", body = DestinationView)))]
 pub(crate) async fn pause(
     State(gateway): State<Arc<Gateway>>,
-    PathValue(wanted): PathValue<String>,
-) -> Result<Response, ApiError> {
-    set(&gateway, &wanted, |_| Ok(DestinationState::Paused)).await
+    target: Target,
+) -> Result<Tagged<Destination>, ApiError> {
+    set(&gateway, &target, |_| Ok(DestinationState::Paused)).await
 }
 
 /// Serve a paused destination again. One that is disabled needs `enable`.
@@ -31,8 +28,8 @@ pub(crate) async fn pause(
     responses((status = 200, description = "The destination", body = DestinationView)))]
 pub(crate) async fn resume(
     State(gateway): State<Arc<Gateway>>,
-    PathValue(wanted): PathValue<String>,
-) -> Result<Response, ApiError> {
+    target: Target,
+) -> Result<Tagged<Destination>, ApiError> {
     let resumed = |state| match state {
         DestinationState::Active | DestinationState::Paused => Ok(DestinationState::Active),
         DestinationState::Disabled => {
@@ -41,7 +38,7 @@ pub(crate) async fn resume(
             Err(ApiError::Conflict { code: "destination_disabled", reason: reason.to_owned() })
         }
     };
-    set(&gateway, &wanted, resumed).await
+    set(&gateway, &target, resumed).await
 }
 
 /// Serve a destination again, whatever held it.
@@ -50,21 +47,18 @@ pub(crate) async fn resume(
     responses((status = 200, description = "The destination", body = DestinationView)))]
 pub(crate) async fn enable(
     State(gateway): State<Arc<Gateway>>,
-    PathValue(wanted): PathValue<String>,
-) -> Result<Response, ApiError> {
-    set(&gateway, &wanted, |_| Ok(DestinationState::Active)).await
+    target: Target,
+) -> Result<Tagged<Destination>, ApiError> {
+    set(&gateway, &target, |_| Ok(DestinationState::Active)).await
 }
 
 async fn set(
     gateway: &Gateway,
-    wanted: &str,
-    next: impl FnOnce(DestinationState) -> Result<DestinationState, ApiError>,
-) -> Result<Response, ApiError> {
-    let decide = |current: &Configuration| {
-        let mut destination = find(current, wanted)?.clone();
-        destination.state = next(destination.state)?;
-        Ok((vec![ConfigurationChange::PutDestination(destination.clone())], destination))
+    target: &Target,
+    next: impl Fn(DestinationState) -> Result<DestinationState, ApiError>,
+) -> Result<Tagged<Destination>, ApiError> {
+    let changed = |destination: &Destination, _: &Configuration| {
+        Ok(Destination { state: next(destination.state)?, ..destination.clone() })
     };
-    let destination = change(gateway, decide).await?;
-    Ok(Json(DestinationView::from(&destination)).into_response())
+    entry::edit(gateway, target, changed).await
 }

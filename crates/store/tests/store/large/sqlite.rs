@@ -1,0 +1,139 @@
+//! `EXPLAIN QUERY PLAN` of every text that the embedded engine executes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use spillway_store::sqlite::{SqliteSettings, SqliteStore};
+use spillway_store::{Store, Unobserved};
+use spillway_testkit::large_tests_wanted;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+
+use super::{OPERATIONS, TABLES, fill, recorder, run};
+use crate::support::{Engine, TestStore, WINDOW};
+
+/// What the texts scan beside tables: values, subqueries, pages, the destinations that there are. `known_ids` grows with the configuration.
+const SMALL: [&str; 5] = ["v", "present", "page", "json_each", "known_ids"];
+
+/// How an operation reads the tables that grow, in alphabetic order. In the texts `d` and `x` are deliveries and `i` is idempotency.
+fn expected(operation: &str) -> &'static [&'static str] {
+    const NEXT_DESTINATION: [&str; 2] = [
+        "SEARCH d USING COVERING INDEX deliveries_by_destination (destination>?)",
+        "SEARCH deliveries USING COVERING INDEX deliveries_by_destination",
+    ];
+    const ONE_DELIVERY: &str = "SEARCH deliveries USING PRIMARY KEY (seq=? AND ordinal=?)";
+    const ONE_EVENT: &str = "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)";
+    const EVENTS_OF_A_TIME: &str = "SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
+    const ONE_KEY: &str = "SEARCH i USING PRIMARY KEY (part=? AND high=? AND low=?)";
+    match operation {
+        "append" | "append what was stored before" => &[ONE_KEY],
+        "claim" => &[
+            "SEARCH d EXISTS USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
+            "SEARCH d USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
+            NEXT_DESTINATION[0],
+            NEXT_DESTINATION[1],
+            ONE_DELIVERY,
+            ONE_EVENT,
+        ],
+        "renew" | "settle" | "settle again" => &[ONE_DELIVERY],
+        "retry" => &[ONE_DELIVERY, ONE_EVENT],
+        "event" => &[ONE_EVENT],
+        "events" | "events of a time" => &[EVENTS_OF_A_TIME],
+        "events of a source" => &["SEARCH events USING INDEX events_by_source (source=? AND rowid>? AND rowid<?)"],
+        // From the end of the primary key, with `LIMIT 1`.
+        "latest event" => &["SCAN events"],
+        "delivery" => &["SEARCH d USING PRIMARY KEY (seq=? AND ordinal=?)"],
+        "deliveries" => &["SEARCH d USING PRIMARY KEY ((seq,ordinal)<(?,?))"],
+        "of an event" => &["SEARCH d USING PRIMARY KEY (seq=? AND ordinal>?)"],
+        // What is sorted is a page of each destination and state.
+        "to a destination" | "to a destination in a state" => &[
+            "SEARCH d USING PRIMARY KEY (seq=? AND ordinal=?)",
+            "SEARCH x USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
+            "USE TEMP B-TREE FOR ORDER BY",
+        ],
+        "in a state" => &[
+            "SEARCH d USING PRIMARY KEY (seq=? AND ordinal=?)",
+            NEXT_DESTINATION[1],
+            "SEARCH x USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
+            "SEARCH x USING COVERING INDEX deliveries_by_destination (destination>?)",
+            "USE TEMP B-TREE FOR ORDER BY",
+        ],
+        "attempts" => &["SEARCH attempts USING PRIMARY KEY (seq=? AND ordinal=?)"],
+        // The pending rows are counted: exact, at the price of reading their part of the index.
+        "backlog" => &[
+            "SEARCH d USING COVERING INDEX deliveries_by_destination (destination=? AND state=?)",
+            NEXT_DESTINATION[0],
+            NEXT_DESTINATION[1],
+        ],
+        "housekeeping" => &[
+            "SEARCH idempotency USING PRIMARY KEY (part<?)",
+            "SEARCH idempotency USING PRIMARY KEY (part=? AND high=? AND low=?)",
+        ],
+        other => panic!("no plan is known of {other}"),
+    }
+}
+
+async fn open(file: &Path) -> SqliteStore {
+    let settings = SqliteSettings { idempotency_window: WINDOW, ..SqliteSettings::new(file) };
+    SqliteStore::open(settings, Arc::new(Unobserved)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_sqlite_store_reads_by_its_indexes() {
+    if !large_tests_wanted() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("spillway.db");
+    let test = TestStore::open(Engine::Sqlite).await;
+    let store = open(&file).await;
+    let contents = fill(&store, &test).await;
+    store.close().await;
+    drop(store);
+
+    recorder::listen();
+    let mut wrong = Vec::new();
+    for operation in OPERATIONS {
+        let store = open(&file).await;
+        run(operation, &store, &test, &contents).await;
+        store.close().await;
+        drop(store);
+        let seen = accesses(&file, &recorder::heard(recorder::STATEMENTS)).await;
+        if !seen.iter().map(String::as_str).eq(expected(operation).iter().copied()) {
+            wrong.push((operation, seen));
+        }
+    }
+    assert!(wrong.is_empty(), "these read otherwise than expected: {wrong:#?}");
+}
+
+/// How `texts` read the tables that grow, in alphabetic order.
+async fn accesses(file: &Path, texts: &[String]) -> BTreeSet<String> {
+    let options = SqliteConnectOptions::new().filename(file).disable_statement_logging();
+    let mut connection = options.connect().await.unwrap();
+    let mut accesses = BTreeSet::new();
+    let statements: BTreeSet<&str> = texts.iter().flat_map(|text| text.split(';')).collect();
+    for statement in statements.into_iter().filter(|statement| TABLES.iter().any(|table| statement.contains(table))) {
+        let sql = format!("EXPLAIN QUERY PLAN {statement}");
+        for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap() {
+            let step: String = row.get("detail");
+            if reads_a_table(&step) {
+                accesses.insert(step);
+            }
+        }
+    }
+    accesses
+}
+
+/// Whether a step of a plan reads, or sorts, something that may be large.
+fn reads_a_table(step: &str) -> bool {
+    let mut words = step.split(' ');
+    match (words.next(), words.next()) {
+        (Some("SCAN" | "SEARCH"), Some(name)) => {
+            let is_written_there = step.contains("VALUES CLAUSE") || step.contains("CONSTANT ROW");
+            !SMALL.contains(&name) && !name.starts_with("(subquery") && !is_written_there
+        }
+        (Some("USE"), _) => true,
+        _ => false,
+    }
+}
