@@ -1,6 +1,7 @@
-//! `cargo xtask demo`, `up`, `bench` and `chaos`: build the release binaries and hand over to `spillway-devtools`, which may use the
+//! `cargo xtask demo`, `up`, `bench`, `chaos` and `load`: build the release binaries and hand over to `spillway-devtools`, which may use the
 //! workspace's crates; xtask may not, so that it compiles in seconds.
 
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -8,7 +9,7 @@ use xshell::{Shell, cmd};
 
 use crate::failure::{Failure, Result};
 use crate::metadata::Metadata;
-use crate::setup::{self, FAKETIME, POSTGRES, REDIS};
+use crate::setup::{self, FAKETIME, OHA, POSTGRES, REDIS, WRK};
 
 /// Shows the gateway at work: signed GitHub webhooks in, each delivered once
 ///
@@ -19,7 +20,7 @@ use crate::setup::{self, FAKETIME, POSTGRES, REDIS};
 pub(crate) struct DemoArgs {
     /// Arguments for the demo; `-- --help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
-    args: Vec<String>,
+    args: Vec<OsString>,
 }
 
 /// Starts the gateway and a receiver and leaves them running
@@ -30,57 +31,79 @@ pub(crate) struct DemoArgs {
 pub(crate) struct UpArgs {
     /// Arguments for `up`; `-- --help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
-    args: Vec<String>,
+    args: Vec<OsString>,
 }
 
 /// Measures against a reference in the same run, and writes target/bench/NAME.json
 ///
-/// Builds everything in release, then prints median and spread of at least three rounds beside the reference. Minutes, on a machine that
-/// does nothing else. `-- --help` lists the names.
+/// Builds everything in release, then prints median and spread of at least three rounds beside the reference (`--quick`: of one). Minutes, on
+/// a machine that does nothing else. `-- --help` lists the names.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
     /// Name of the benchmark and its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "NAME ARGS")]
-    args: Vec<String>,
+    args: Vec<OsString>,
 }
 
 /// Breaks things under load and proves that no acknowledged event is lost
 ///
-/// Kills and restarts the gateway, Redis and PostgreSQL, fills a disk, steps a clock and misbehaves as a destination, 60 s by default; the
-/// seed is printed. Afterwards every acknowledged event was delivered or is pending. Exits 1 when one is lost.
+/// Kills and restarts the gateway, Redis and PostgreSQL, fills a disk, steps a clock and misbehaves as a destination: 60 s on the embedded
+/// engine, then 60 s on several nodes with PostgreSQL and Redis; the seed is printed. Afterwards every acknowledged event was delivered or is
+/// pending. Exits 1 when one is lost, or when a fault could not be had here (the full disk takes root).
 #[derive(Debug, clap::Args)]
 pub(crate) struct ChaosArgs {
     /// Arguments for the run; `-- --help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
-    args: Vec<String>,
+    args: Vec<OsString>,
 }
 
 pub(crate) fn demo(sh: &Shell, DemoArgs { args }: DemoArgs) -> Result<()> {
-    hand_over(sh, "demo", &args)
+    hand_over(sh, Program::DevtoolsAndGateway, "demo", &args)
 }
 
 pub(crate) fn up(sh: &Shell, UpArgs { args }: UpArgs) -> Result<()> {
-    hand_over(sh, "up", &args)
+    hand_over(sh, Program::DevtoolsAndGateway, "up", &args)
 }
 
 pub(crate) fn bench(sh: &Shell, BenchArgs { args }: BenchArgs) -> Result<()> {
     setup::ensure(sh, &[&POSTGRES, &REDIS])?;
-    hand_over(sh, "bench", &args)
+    if args.iter().any(|argument| argument == "loadgen") {
+        setup::ensure(sh, &[&WRK, &OHA])?;
+        cmd!(sh, "cargo build --release --package spillway-loadgen-cli --bin spillway-loadgen").run()?;
+        cmd!(sh, "cargo build --release --package spillway-loadgen --example bare_server --example bench_goose")
+            .run()?;
+    }
+    hand_over(sh, Program::DevtoolsAndGateway, "bench", &args)
 }
 
 pub(crate) fn chaos(sh: &Shell, ChaosArgs { args }: ChaosArgs) -> Result<()> {
     setup::ensure(sh, &[&POSTGRES, &REDIS, &FAKETIME])?;
-    hand_over(sh, "chaos", &args)
+    hand_over(sh, Program::DevtoolsAndGateway, "chaos", &args)
+}
+
+/// What a command of `spillway-devtools` runs with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Program {
+    /// Alone.
+    Devtools,
+    /// The gateway is built too, and its place handed over as `--gateway`.
+    DevtoolsAndGateway,
 }
 
 /// Becomes `spillway-devtools COMMAND`, so that signals and the exit code are its own. Returns only when that fails.
-fn hand_over(sh: &Shell, command: &str, args: &[String]) -> Result<()> {
+pub(crate) fn hand_over(sh: &Shell, program: Program, command: &str, args: &[OsString]) -> Result<()> {
+    let with_gateway = program == Program::DevtoolsAndGateway;
     // Built one after the other: built together, features that only the tools want would end up in the gateway that is measured.
-    cmd!(sh, "cargo build --release --package spillway-gateway --bin spillway").run()?;
+    if with_gateway {
+        cmd!(sh, "cargo build --release --package spillway-gateway --bin spillway").run()?;
+    }
     cmd!(sh, "cargo build --release --package spillway-devtools --bin spillway-devtools").run()?;
     let release = Metadata::target_directory(sh)?.join("release");
     let mut devtools = Command::new(release.join("spillway-devtools"));
-    devtools.current_dir(sh.current_dir()).arg(command).arg("--gateway").arg(release.join("spillway")).args(args);
-    let error = devtools.exec();
+    devtools.current_dir(sh.current_dir()).arg(command);
+    if with_gateway {
+        devtools.arg("--gateway").arg(release.join("spillway"));
+    }
+    let error = devtools.args(args).exec();
     Err(Failure::new(format!("cannot run {}: {error}", devtools.get_program().display())))
 }

@@ -5,6 +5,7 @@ mod devtools;
 mod dist;
 mod failure;
 mod fuzz;
+mod load;
 mod metadata;
 mod setup;
 mod test;
@@ -25,6 +26,8 @@ use failure::Result;
 enum Command {
     Demo(devtools::DemoArgs),
     Up(devtools::UpArgs),
+    Load(load::LoadArgs),
+    Smoke(load::SmokeArgs),
     Setup(setup::Args),
     Test(test::Args),
     Check(check::Args),
@@ -50,6 +53,8 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Demo(args) => devtools::demo(&sh, args),
         Command::Up(args) => devtools::up(&sh, args),
+        Command::Load(args) => load::load(&sh, args),
+        Command::Smoke(args) => load::smoke(&sh, args),
         Command::Setup(args) => setup::run(&sh, args),
         Command::Test(args) => test::run(&sh, args),
         Command::Check(args) => check::run(&sh, args),

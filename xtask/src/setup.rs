@@ -8,9 +8,10 @@ use crate::failure::{Failure, Result};
 
 /// Finds what tests and checks need, and installs what is missing
 ///
-/// Tests run against real servers, PostgreSQL (server binaries) and Redis, and step the clock with libfaketime. On Debian and Ubuntu
-/// missing ones are installed by apt-get, with sudo when you are not root; elsewhere install them yourself. cargo-nextest and cargo-deny
-/// are built by `cargo install`, which takes some minutes. Nothing is started or configured. Takes less than a second when all is there.
+/// Tests run against real servers, PostgreSQL (server binaries), Redis and the Prometheus Pushgateway, and step the clock with
+/// libfaketime. On Debian and Ubuntu missing ones are installed by apt-get, with sudo when you are not root; elsewhere install them
+/// yourself. cargo-nextest and cargo-deny are built by `cargo install`, which takes some minutes. Nothing is started or configured. Takes
+/// less than a second when all is there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -41,6 +42,9 @@ pub(crate) const REDIS: Part = Part {
     source: Source::Debian("redis-server"),
 };
 
+pub(crate) const PUSHGATEWAY: Part =
+    Part { name: "Pushgateway", find: find_pushgateway, source: Source::Debian("prometheus-pushgateway") };
+
 /// Steps the clock of a running gateway in the tests of faults.
 pub(crate) const FAKETIME: Part = Part { name: "libfaketime", find: find_faketime, source: Source::Debian("faketime") };
 
@@ -62,6 +66,14 @@ pub(crate) const FUZZ: Part = Part {
     source: Source::Crate("cargo-fuzz", "0.13"),
 };
 
+/// A load generator that ours is measured beside.
+pub(crate) const WRK: Part =
+    Part { name: "wrk", find: |sh| cmd!(sh, "which wrk").quiet().read().ok(), source: Source::Debian("wrk") };
+
+/// The same.
+pub(crate) const OHA: Part =
+    Part { name: "oha", find: |sh| version(sh, "oha", &["--version"]), source: Source::Crate("oha", "1") };
+
 pub(crate) const RUSTFMT: Part = Part {
     name: "rustfmt",
     find: |sh| version(sh, "cargo", &["fmt", "--version"]),
@@ -81,7 +93,7 @@ pub(crate) const NIGHTLY: Part = Part {
 };
 
 pub(crate) fn run(sh: &Shell, Args {}: Args) -> Result<()> {
-    let parts = [&RUSTFMT, &CLIPPY, &POSTGRES, &REDIS, &FAKETIME, &NEXTEST, &DENY];
+    let parts = [&RUSTFMT, &CLIPPY, &POSTGRES, &REDIS, &PUSHGATEWAY, &FAKETIME, &NEXTEST, &DENY];
     let failures = parts.into_iter().map(|part| ensure(sh, &[part])).filter_map(Result::err).collect::<Vec<_>>();
     for part in parts {
         match (part.find)(sh) {
@@ -153,6 +165,15 @@ fn find_postgres(sh: &Shell) -> Option<String> {
     let in_debian =
         versions.iter().map(|version| version.join("bin")).rfind(|dir| Path::new(dir).join("initdb").is_file());
     in_debian.map(|dir| dir.display().to_string()).or_else(|| version(sh, "initdb", &["--version"]))
+}
+
+/// Debian's name for the program, and its authors'. Older ones print their version to standard error.
+fn find_pushgateway(sh: &Shell) -> Option<String> {
+    ["prometheus-pushgateway", "pushgateway"].iter().find_map(|program| {
+        let output = cmd!(sh, "{program} --version").quiet().output().ok()?;
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&text).lines().next().map(str::to_owned)
+    })
 }
 
 /// A library that is loaded into another program, so it is on no PATH.

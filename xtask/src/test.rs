@@ -3,9 +3,9 @@
 use xshell::{Shell, cmd};
 
 use crate::failure::Result;
-use crate::setup::{self, FAKETIME, NEXTEST, POSTGRES, REDIS};
+use crate::setup::{self, FAKETIME, NEXTEST, POSTGRES, PUSHGATEWAY, REDIS};
 
-/// Runs every test, against real PostgreSQL and Redis servers
+/// Runs every test, against real PostgreSQL, Redis and Pushgateway servers
 ///
 /// Installs what is missing (see `setup`), then runs the documentation's examples with rustdoc, and unit, integration and property tests
 /// with cargo-nextest. Servers are started by the tests on free ports with data in temporary directories. Takes minutes the first time,
@@ -26,7 +26,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(sh: &Shell, Args { large, ci, nextest_args }: Args) -> Result<()> {
-    setup::ensure(sh, &[&POSTGRES, &REDIS, &FAKETIME, &NEXTEST])?;
+    setup::ensure(sh, &[&POSTGRES, &REDIS, &PUSHGATEWAY, &FAKETIME, &NEXTEST])?;
     let profile = match (large, ci) {
         (true, _) => "large",
         (false, true) => "ci",

@@ -6,23 +6,40 @@ mod end_to_end;
 mod engine;
 mod intake;
 mod isolation;
+mod loadgen;
+mod memory;
+mod metrics;
+mod observe;
+mod probe;
 mod process;
+mod redis;
+mod reference;
+mod requests;
 mod servers;
 mod setup;
 mod signature;
 mod table;
+mod telemetry;
 
 use clap::{Subcommand, ValueEnum};
 
 use crate::{Common, Failure};
 
+pub(crate) use reference::{ReferenceArgs, run as reference};
+
+/// Fewer rounds have no median and no spread.
+const LEAST_ROUNDS: u16 = 3;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     common: Common,
-    /// Rounds of each measurement; the median is reported, with the smallest and the largest
-    #[arg(long, default_value_t = 3, global = true)]
-    rounds: usize,
+    /// Rounds of each measurement, at least 3; the median is reported, with the smallest and the largest [default: 3, isolation 5]
+    #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// A look, not a measurement: one round by default, and fewer than 3 are allowed
+    #[arg(long, global = true)]
+    quick: bool,
     /// Seconds of each round
     #[arg(long, default_value_t = 10, global = true)]
     seconds: u64,
@@ -72,11 +89,34 @@ enum What {
     },
     /// What a hundred healthy destinations notice of one that hangs
     Isolation,
+    /// Whether resident memory stays flat under a steady load, end to end
+    Memory {
+        /// How long; its second tenth is compared with its last
+        #[arg(long, default_value_t = 10.0)]
+        minutes: f64,
+        /// Requests per second, each stored: some 1.5 KiB of disk
+        #[arg(long, default_value_t = 5_000.0)]
+        rate: f64,
+    },
+    /// What metrics and traces cost on the hot path
+    Telemetry,
+    /// Round trips through Redis, as nodes make them
+    Redis {
+        /// Operations of each kind per second
+        #[arg(long, default_value_t = 1_000.0)]
+        rate: f64,
+    },
     /// Start to ready, on an empty database and on a large one
     Start {
         /// Events in the large one
         #[arg(long, default_value_t = 1_000_000)]
         stored: usize,
+    },
+    /// The load generator beside oha, wrk and plain Goose: server on one core, generator on the other
+    Loadgen {
+        /// Also watch the memory of ten minutes at 1,000/s
+        #[arg(long)]
+        long: bool,
     },
     /// One signature check, beside the cryptographic library alone
     Signature,
@@ -103,12 +143,24 @@ impl BenchArgs {
         self.engine.map_or_else(|| vec![Engine::Sqlite, Engine::Postgres], |engine| vec![engine])
     }
 
+    fn rounds(&self) -> usize {
+        self.rounds_or(LEAST_ROUNDS)
+    }
+
+    /// The rounds asked for, or `default`, or one for a look.
+    fn rounds_or(&self, default: u16) -> usize {
+        self.rounds.unwrap_or(if self.quick { 1 } else { default }).into()
+    }
+
     fn round(&self) -> std::time::Duration {
         std::time::Duration::from_secs(self.seconds)
     }
 }
 
 pub(crate) fn run(arguments: &BenchArgs) -> Result<bool, Failure> {
+    if !arguments.quick && arguments.rounds.is_some_and(|rounds| rounds < LEAST_ROUNDS) {
+        return Err(format!("fewer than {LEAST_ROUNDS} rounds are no measurement; for a look, add --quick").into());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (name, table) = match arguments.what {
         What::Intake { keys } => ("intake", runtime.block_on(intake::closed(arguments, keys))?),
@@ -116,7 +168,11 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<bool, Failure> {
         What::EndToEnd => ("end-to-end", runtime.block_on(end_to_end::closed(arguments))?),
         What::Backlog { overdue } => ("backlog", runtime.block_on(backlog::run(arguments, overdue))?),
         What::Isolation => ("isolation", runtime.block_on(isolation::run(arguments))?),
+        What::Memory { minutes, rate } => ("memory", runtime.block_on(memory::run(arguments, minutes, rate))?),
+        What::Telemetry => ("telemetry", runtime.block_on(telemetry::run(arguments))?),
+        What::Redis { rate } => ("redis", runtime.block_on(redis::run(arguments, rate))?),
         What::Start { stored } => ("start", runtime.block_on(backlog::start(arguments, stored))?),
+        What::Loadgen { long } => ("loadgen", loadgen::run(arguments, long)?),
         What::Signature => ("signature", signature::run(arguments)?),
         What::Latency { rate } => ("latency", runtime.block_on(end_to_end::steady(arguments, rate))?),
     };

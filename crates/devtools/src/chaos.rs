@@ -5,6 +5,7 @@
 //! every duplicate has a fault that explains it.
 
 mod clock;
+mod command;
 mod destination;
 mod disk;
 mod machines;
@@ -23,13 +24,14 @@ use clap::ValueEnum;
 use serde::Serialize;
 use spillway_testkit::Sink;
 
-use crate::{Common, Failure};
+use crate::Failure;
 use destination::{Destination, wait_for_all};
 use machines::Machines;
 use schedule::{Schedule, Topology};
 use sender::{Sender, Sent};
 use verdict::{Evidence, Logs, examples};
 
+pub(crate) use command::{ChaosArgs, command};
 pub use report::{ChaosReport, Entry};
 pub use schedule::FaultKind;
 
@@ -43,34 +45,13 @@ pub enum Engine {
     Postgres,
 }
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct ChaosArgs {
-    #[command(flatten)]
-    common: Common,
-    /// Seconds of load
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=86_400))]
-    seconds: u64,
-    /// Repeats the faults of an earlier run; random when absent
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Where the gateway keeps its data
-    #[arg(long, default_value = "sqlite")]
-    engine: Engine,
-    /// With a Redis, which is broken too
-    #[arg(long)]
-    redis: bool,
-    /// With PostgreSQL: so many api and so many worker processes; 0 is one process with both roles
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=8))]
-    nodes: u8,
-    /// Events a second
-    #[arg(long, default_value_t = 300.0)]
-    rate: f64,
-    /// Print JSON instead of a summary
-    #[arg(long)]
-    json: bool,
-    /// Keep settings and logs, as a run that fails does
-    #[arg(long)]
-    keep: bool,
+impl Engine {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "the embedded engine",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
 }
 
 /// A run.
@@ -92,6 +73,8 @@ pub struct ChaosSettings {
     pub rate: f64,
     /// By how much more than a tenth the steady destination's p95 may rise while the other hangs.
     pub isolation_tolerance: Duration,
+    /// Whether faults that this machine cannot have may be left out. Otherwise each is a violation.
+    pub allow_missing: bool,
     /// An existing folder for data and logs.
     pub folder: PathBuf,
 }
@@ -100,48 +83,10 @@ pub struct ChaosSettings {
 const SETTLE: Duration = Duration::from_secs(60);
 /// A process has to end so long after SIGTERM.
 const STOP: Duration = Duration::from_secs(25);
-/// For `cargo xtask chaos`, on a machine that does nothing else.
-const ISOLATION_TOLERANCE: Duration = Duration::from_millis(10);
 /// So that some attempts are under way whenever a process is killed.
 const TROUBLED_ANSWERS_AFTER: Duration = Duration::from_millis(20);
 const STEADY: &str = "steady";
 const TROUBLED: &str = "troubled";
-
-pub(crate) fn command(arguments: &ChaosArgs) -> Result<bool, Failure> {
-    let target = PathBuf::from("target/chaos");
-    std::fs::create_dir_all(&target)?;
-    let folder = tempfile::Builder::new().prefix("run-").tempdir_in(target.canonicalize()?)?;
-    let settings = ChaosSettings {
-        gateway: arguments.common.gateway.clone(),
-        duration: Duration::from_secs(arguments.seconds),
-        seed: arguments.seed.unwrap_or_else(rand::random),
-        engine: arguments.engine,
-        redis: arguments.redis,
-        nodes: if arguments.engine == Engine::Sqlite { 0 } else { arguments.nodes.into() },
-        rate: arguments.rate,
-        isolation_tolerance: ISOLATION_TOLERANCE,
-        folder: folder.path().to_owned(),
-    };
-    eprintln!("chaos for {} s with --seed {}", arguments.seconds, settings.seed);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let report = runtime.block_on(async {
-        tokio::select! {
-            report = run(&settings) => report,
-            // So that processes end and the small disk is unmounted.
-            _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
-        }
-    });
-    if arguments.keep || !report.as_ref().is_ok_and(ChaosReport::is_ok) {
-        eprintln!("settings and logs are kept in {}", folder.keep().display());
-    }
-    let report = report?;
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{report}");
-    }
-    Ok(report.is_ok())
-}
 
 /// Breaks a gateway for a while and tells what came of it.
 ///
@@ -173,10 +118,8 @@ pub async fn run(settings: &ChaosSettings) -> Result<ChaosReport, Failure> {
     let stored = machines.stored().await?;
     let logs = Logs::read(&machines.logs())?;
     let clock = sent.clock.widest(steady.clock()).widest(troubled.clock());
-    if ran.iter().any(|ran| ran.kind == FaultKind::ClockStep) && !clock.show_a_step() {
-        machines.not_run.insert(FaultKind::ClockStep, "libfaketime had no effect on the gateway".to_owned());
-        ran.retain(|ran| ran.kind != FaultKind::ClockStep);
-    }
+    // A process that could not be moved once could not be moved at all.
+    ran.retain(|ran| !machines.not_run.contains_key(&ran.kind));
     let clock_offsets_s = (clock.behind, clock.ahead);
     let arrivals = [(STEADY, steady.arrivals()), (TROUBLED, troubled.arrivals())];
     let evidence = Evidence {
@@ -202,6 +145,11 @@ pub async fn run(settings: &ChaosSettings) -> Result<ChaosReport, Failure> {
         violations.push(format!("not everything was delivered within {SETTLE:?} after the last fault"));
     }
     let not_run = std::mem::take(&mut machines.not_run);
+    if !settings.allow_missing {
+        let missing =
+            |(kind, reason): (&FaultKind, &String)| format!("the fault \"{}\" cannot be had: {reason}", kind.name());
+        violations.extend(not_run.iter().map(missing));
+    }
     let longest_stop_ms = whole_milliseconds(longest_stop);
     Ok(judge(settings, &schedule, &sent, &evidence, not_run, clock_offsets_s, longest_stop_ms, violations))
 }

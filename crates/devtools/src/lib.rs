@@ -1,4 +1,5 @@
-//! Runs a built gateway and shows it, measures it or breaks it: the commands behind `cargo xtask demo`, `up`, `bench` and `chaos`.
+//! Runs a built gateway and shows it, measures it or breaks it: the commands behind `cargo xtask demo`, `up`, `bench`, `chaos`
+//! and `load`.
 //!
 //! Tests of the gateway's program use [`gateway`] and [`chaos`] too. Dev-dependency only.
 
@@ -6,6 +7,7 @@ mod bench;
 pub mod chaos;
 mod demo;
 pub mod gateway;
+mod load;
 mod payloads;
 mod report;
 mod up;
@@ -33,6 +35,11 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Breaks things under load and checks that no acknowledged event is lost
     Chaos(chaos::ChaosArgs),
+    /// Runs a load test of infra/load
+    Load(load::LoadArgs),
+    /// What `bench` compares with, in a process of its own
+    #[command(hide = true)]
+    Reference(bench::ReferenceArgs),
 }
 
 /// What every command needs.
@@ -46,21 +53,24 @@ struct Common {
 /// Why a command could not be carried out.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Reads the command line and carries it out. The exit code is 1 when an expectation was not met.
+/// Reads the command line and carries it out. The exit code is 1 when an expectation was not met; after a load test it is the load
+/// generator's.
 #[must_use]
 pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Up(arguments) => up::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
-        Command::Chaos(arguments) => chaos::command(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments).map(code),
+        Command::Up(arguments) => up::run(&arguments).map(code),
+        Command::Bench(arguments) => bench::run(&arguments).map(code),
+        Command::Chaos(arguments) => chaos::command(&arguments).map(code),
+        Command::Load(arguments) => load::run(&arguments),
+        Command::Reference(arguments) => bench::reference(&arguments).map(code),
     };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn code(expectations_met: bool) -> ExitCode {
+    if expectations_met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -24,6 +24,7 @@ pub use registry::{Registry, RegistrySettings};
 pub use shards::{ShardError, Shards};
 pub use snapshot::{SCHEMA_VERSION, SeriesValues, Snapshot};
 pub use tags::{OTHER, Series, Tags};
+pub(crate) use timeline::Points;
 pub use timeline::{MOST_SECONDS, Second};
 pub use trend::{Bucket, HIGHEST_MICROS, Trend};
 pub use values::Values;

@@ -71,17 +71,35 @@ pub enum QueryKind {
     Settle,
     /// Reads of configuration, and its changes.
     Configuration,
-    /// Lists and single rows for the API.
-    Read,
+    /// A page of a list.
+    List,
+    /// One row by its identifier, and whether the database answers.
+    Lookup,
     /// [`Store::retry`].
     Retry,
     /// Partitions, pruning, checkpoints, backlog counts.
     Maintenance,
 }
 
+impl QueryKind {
+    /// Every kind, in the order of its number.
+    pub const ALL: [Self; 9] = [
+        Self::Append,
+        Self::Claim,
+        Self::Renew,
+        Self::Settle,
+        Self::Configuration,
+        Self::List,
+        Self::Lookup,
+        Self::Retry,
+        Self::Maintenance,
+    ];
+}
+
 /// Is told what an engine does. Called on hot paths: it must not block.
 pub trait StoreObserver: Send + Sync + 'static {
-    /// A piece of work took `elapsed` and executed `statements` statements for `rows` events, deliveries or settlements.
+    /// A piece of work took `elapsed` and executed `statements` statements for `rows` events, deliveries or settlements, with
+    /// success or without. `BEGIN` and `COMMIT` do not count; of several statements in one text each one does.
     fn query(&self, kind: QueryKind, elapsed: Duration, statements: u32, rows: usize);
 
     /// A caller waited this long for a pooled connection.

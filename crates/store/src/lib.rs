@@ -5,6 +5,7 @@
 
 mod amend;
 mod contract;
+mod counts;
 mod error;
 mod query;
 mod watch;
@@ -16,6 +17,7 @@ pub mod sqlite;
 
 pub use amend::amend_configuration;
 pub use contract::{Backlog, ClaimRequest, PoolState, QueryKind, RetryOutcome, Store, StoreObserver, Unobserved};
+pub use counts::StatementCounts;
 pub use error::{StoreError, StoreErrorKind};
 pub use query::{Cursor, DeliveryFilter, EventFilter, InvalidCursor, Page};
 pub use watch::watch_configuration;

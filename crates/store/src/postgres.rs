@@ -46,9 +46,9 @@ pub struct PostgresSettings {
     pub max_overflow: u32,
     /// How long a caller waits for a connection before it gets an error.
     pub pool_timeout: Duration,
-    /// Age at which a connection is replaced.
+    /// Age at which a connection is replaced. Zero: never.
     pub pool_recycle: Duration,
-    /// How long a connection beyond `pool_size` may be idle before it is closed.
+    /// How long a connection beyond `pool_size` may be idle before it is closed. Zero: never.
     pub idle_timeout: Duration,
     /// How long an idempotency key is remembered, counted between the ids of the events.
     pub idempotency_window: Duration,
@@ -152,9 +152,20 @@ impl PostgresStore {
         Ok(store)
     }
 
-    /// Ends a read of one row or list.
-    fn read<T>(&self, session: Session, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.sessions.finish(QueryKind::Read, session, 1, result)
+    /// Ends a read of one row.
+    fn found<T>(&self, session: Session, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.sessions.finish(QueryKind::Lookup, session, 1, result)
+    }
+
+    /// Ends a read of a page of this many rows.
+    fn listed<T>(
+        &self,
+        session: Session,
+        result: Result<T, StoreError>,
+        rows: impl FnOnce(&T) -> usize,
+    ) -> Result<T, StoreError> {
+        let rows = result.as_ref().map_or(0, rows);
+        self.sessions.finish(QueryKind::List, session, rows, result)
     }
 }
 
@@ -270,37 +281,37 @@ impl Store for PostgresStore {
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
         let mut session = self.sessions.take().await?;
         let result = limited(reads::event(&mut session, id)).await;
-        self.read(session, result)
+        self.found(session, result)
     }
 
     async fn events(&self, filter: EventFilter) -> Result<Page<EventSummary>, StoreError> {
         let mut session = self.sessions.take().await?;
         let result = limited(reads::events(&mut session, filter)).await;
-        self.read(session, result)
+        self.listed(session, result, |page| page.rows.len())
     }
 
     async fn latest_event(&self) -> Result<Option<EventId>, StoreError> {
         let mut session = self.sessions.take().await?;
         let result = limited(reads::latest_event(&mut session)).await;
-        self.read(session, result)
+        self.found(session, result)
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
         let mut session = self.sessions.take().await?;
         let result = limited(reads::delivery(&mut session, id)).await;
-        self.read(session, result)
+        self.found(session, result)
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Page<Delivery>, StoreError> {
         let mut session = self.sessions.take().await?;
         let result = limited(reads::deliveries(&mut session, filter)).await;
-        self.read(session, result)
+        self.listed(session, result, |page| page.rows.len())
     }
 
     async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
         let mut session = self.sessions.take().await?;
         let result = limited(reads::attempts(&mut session, delivery)).await;
-        self.read(session, result)
+        self.listed(session, result, Vec::len)
     }
 
     /// Exact up to 10,000 pending deliveries; beyond that an estimate from a sample of the table, within some tenths.
@@ -319,7 +330,7 @@ impl Store for PostgresStore {
     async fn ping(&self) -> Result<(), StoreError> {
         let mut session = self.sessions.take().await?;
         let result = limited(async { Ok(session.statement().ping().await?) }).await;
-        self.read(session, result)
+        self.found(session, result)
     }
 
     fn pool(&self) -> PoolState {

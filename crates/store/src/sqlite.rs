@@ -134,10 +134,24 @@ impl SqliteStore {
         wait.await.map_err(|_| closed())?
     }
 
-    async fn read<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    /// One statement of this kind.
+    async fn read<T>(
+        &self,
+        kind: QueryKind,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.observed(kind, 1, work).await
+    }
+
+    async fn observed<T>(
+        &self,
+        kind: QueryKind,
+        statements: u32,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let start = Instant::now();
         let result = work.await;
-        self.observer.query(QueryKind::Read, start.elapsed(), 1, 1);
+        self.observer.query(kind, start.elapsed(), statements, 1);
         result
     }
 }
@@ -209,13 +223,15 @@ impl Store for SqliteStore {
             self.observer.query(QueryKind::Claim, start.elapsed(), 1, 0);
             return Ok(Vec::new());
         }
+        // Candidates, their claims, their payload.
+        let statements = 2 + writer::n_chunks(candidates.len());
         let (now, lease_until) = (request.now, request.lease_until);
         let claims = self.write(|answer| Operation::Claim { candidates, now, lease_until, answer }).await?;
         let (claimed, gone) = reads::with_payload(&self.readers, claims, lease_until).await?;
         if !gone.is_empty() {
             self.settle(gone).await?;
         }
-        self.observer.query(QueryKind::Claim, start.elapsed(), 3, claimed.len());
+        self.observer.query(QueryKind::Claim, start.elapsed(), statements, claimed.len());
         Ok(claimed)
     }
 
@@ -238,11 +254,12 @@ impl Store for SqliteStore {
     }
 
     async fn configuration(&self) -> Result<Configuration, StoreError> {
-        self.read(configuration::load(&self.readers)).await
+        self.observed(QueryKind::Configuration, configuration::LOAD_STATEMENTS, configuration::load(&self.readers))
+            .await
     }
 
     async fn configuration_version(&self) -> Result<u64, StoreError> {
-        self.read(configuration::version(&self.readers)).await
+        self.read(QueryKind::Configuration, configuration::version(&self.readers)).await
     }
 
     async fn change_configuration(&self, changes: Vec<ConfigurationChange>) -> Result<u64, StoreError> {
@@ -250,31 +267,31 @@ impl Store for SqliteStore {
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        self.read(reads::event(&self.readers, id)).await
+        self.read(QueryKind::Lookup, reads::event(&self.readers, id)).await
     }
 
     async fn events(&self, filter: EventFilter) -> Result<Page<EventSummary>, StoreError> {
-        self.read(reads::events(&self.readers, filter)).await
+        self.read(QueryKind::List, reads::events(&self.readers, filter)).await
     }
 
     async fn latest_event(&self) -> Result<Option<EventId>, StoreError> {
-        self.read(reads::latest_event(&self.readers)).await
+        self.read(QueryKind::Lookup, reads::latest_event(&self.readers)).await
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        self.read(reads::delivery(&self.readers, id)).await
+        self.read(QueryKind::Lookup, reads::delivery(&self.readers, id)).await
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Page<Delivery>, StoreError> {
-        self.read(reads::deliveries(&self.readers, filter)).await
+        self.read(QueryKind::List, reads::deliveries(&self.readers, filter)).await
     }
 
     async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
-        self.read(reads::attempts(&self.readers, delivery)).await
+        self.read(QueryKind::List, reads::attempts(&self.readers, delivery)).await
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
-        self.read(reads::backlog(&self.readers)).await
+        self.read(QueryKind::Maintenance, reads::backlog(&self.readers)).await
     }
 
     async fn maintain(&self, now: UnixMillis) -> Result<(), StoreError> {
@@ -288,7 +305,8 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.read(async { Ok(sqlx::query("SELECT 1").execute(&self.readers).await.map(|_| ())?) }).await
+        self.read(QueryKind::Lookup, async { Ok(sqlx::query("SELECT 1").execute(&self.readers).await.map(|_| ())?) })
+            .await
     }
 
     fn pool(&self) -> PoolState {

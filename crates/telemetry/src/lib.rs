@@ -1,7 +1,7 @@
 //! What an operator sees of Spillway: traces, the metric catalogue and logs.
 //!
-//! The three parts share one idea: a [`TraceContext`] names a trace, spans carry it from hop to hop, log lines inside a
-//! sampled span print its ids, and histograms keep it as an exemplar. Metrics need no set-up and no global; traces and
+//! The three parts share one idea: a [`TraceContext`] names a trace, spans carry it from hop to hop, log lines about it
+//! print its ids, and histograms keep it as an exemplar. Metrics need no set-up and no global; traces and
 //! logs are installed once per process by [`init`].
 
 mod logs;

@@ -25,8 +25,8 @@ impl Default for LogSettings {
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// An object with `timestamp`, `level`, `target`, `message`, `fields`, and inside a sampled span `trace_id` and
-    /// `span_id`.
+    /// An object with `timestamp`, `level`, `target`, `message`, `fields`, and in work on a trace that is recorded, or that a sender
+    /// began, `trace_id` and `span_id`.
     Json,
     /// Text, in colour on a terminal.
     #[default]

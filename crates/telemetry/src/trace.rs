@@ -7,9 +7,9 @@ mod export;
 mod ids;
 
 pub(crate) use export::provider;
-pub(crate) use ids::of_span;
+pub(crate) use ids::{of_span, unrecorded};
 
-use std::{borrow::Cow, fmt};
+use std::{fmt, future::poll_fn, pin::pin};
 
 use opentelemetry::{
     Context, KeyValue, Value,
@@ -17,7 +17,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use spillway_model::TraceContext;
-use tracing::{Level, Span};
+use tracing::{Instrument as _, Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::{Layer, Registry, filter::LevelFilter};
 
@@ -82,8 +82,6 @@ pub enum TraceProtocol {
 pub enum SpanName {
     /// A request to intake, until its acknowledgement.
     Intake,
-    /// Any other request; [`ActiveSpan::rename`] it to method and route.
-    Request,
     /// An event's wait for, and share of, a commit.
     Commit,
     /// A delivery in a worker's hands.
@@ -96,7 +94,6 @@ impl SpanName {
     const fn name(self) -> &'static str {
         match self {
             Self::Intake => "POST /in/{source}",
-            Self::Request => "HTTP request",
             Self::Commit => "commit",
             Self::Deliver => "deliver",
             Self::Attempt => "POST",
@@ -105,7 +102,7 @@ impl SpanName {
 
     const fn kind(self) -> &'static str {
         match self {
-            Self::Intake | Self::Request => "server",
+            Self::Intake => "server",
             Self::Commit => "internal",
             Self::Deliver => "consumer",
             Self::Attempt => "client",
@@ -144,12 +141,29 @@ impl Tracer {
     #[must_use]
     pub fn start(&self, name: SpanName, parent: Option<TraceContext>) -> ActiveSpan {
         if let (None, Some(parent)) = (self.sampler, parent) {
-            return ActiveSpan::unrecorded(parent);
+            return ActiveSpan::unrecorded(parent, true);
         }
         let trace_id = parent.map_or_else(|| rand::random::<u128>().max(1), |parent| parent.trace_id);
         let sampled = self.decide(trace_id, parent);
         let context = TraceContext { trace_id, span_id: rand::random::<u64>().max(1), flags: u8::from(sampled) };
-        if sampled { ActiveSpan::recorded(name, context, parent) } else { ActiveSpan::unrecorded(context) }
+        if sampled {
+            ActiveSpan::recorded(name, context, parent)
+        } else {
+            ActiveSpan::unrecorded(context, parent.is_some())
+        }
+    }
+
+    /// The same for work on something that was kept with [`ActiveSpan::to_keep`]. Where nothing was kept it was decided not to
+    /// record, and that holds: a fresh trace begins, unsampled.
+    #[must_use]
+    pub fn resume(&self, name: SpanName, kept: Option<TraceContext>) -> ActiveSpan {
+        match kept {
+            Some(kept) => self.start(name, Some(kept)),
+            None => {
+                let (trace_id, span_id) = (rand::random::<u128>().max(1), rand::random::<u64>().max(1));
+                ActiveSpan::unrecorded(TraceContext { trace_id, span_id, flags: 0 }, false)
+            }
+        }
     }
 }
 
@@ -183,6 +197,8 @@ impl RatioSampler {
 pub struct ActiveSpan {
     context: TraceContext,
     recording: Option<Recording>,
+    /// Whether somebody else may know the trace.
+    has_parent: bool,
 }
 
 #[derive(Debug)]
@@ -192,8 +208,8 @@ struct Recording {
 }
 
 impl ActiveSpan {
-    fn unrecorded(context: TraceContext) -> Self {
-        Self { context, recording: None }
+    fn unrecorded(context: TraceContext, has_parent: bool) -> Self {
+        Self { context, recording: None, has_parent }
     }
 
     fn recorded(name: SpanName, context: TraceContext, parent: Option<TraceContext>) -> Self {
@@ -211,13 +227,33 @@ impl ActiveSpan {
             (span, otel_context)
         });
         let recording = (!span.is_disabled()).then_some(Recording { span, context: otel_context });
-        Self { context, recording }
+        Self { context, recording, has_parent: parent.is_some() }
     }
 
     /// What to send on as `traceparent`, and to store with the event.
     #[must_use]
     pub fn context(&self) -> TraceContext {
         self.context
+    }
+
+    /// What to store with an event, for [`Tracer::resume`]: the context of a trace that is recorded or that a sender began, sampled
+    /// or not. There is nothing to keep of a trace that nobody knows of.
+    #[must_use]
+    pub fn to_keep(&self) -> Option<TraceContext> {
+        (self.context.is_sampled() || self.has_parent).then_some(self.context)
+    }
+
+    /// Runs `work` inside the span: log lines carry the ids of its trace if it is recorded or began elsewhere, and those from INFO
+    /// up become events of a recorded span. Costs nothing otherwise.
+    pub async fn cover<F: Future>(&self, work: F) -> F::Output {
+        if self.is_recording() {
+            return work.instrument(self.span()).await;
+        }
+        if !self.has_parent {
+            return work.await;
+        }
+        let mut work = pin!(work);
+        poll_fn(|context| ids::under_unrecorded(self.context, || work.as_mut().poll(context))).await
     }
 
     /// Whether the span will be exported. When not, setting attributes does nothing.
@@ -232,8 +268,8 @@ impl ActiveSpan {
         self.recording.as_ref().map(|_| self.context)
     }
 
-    /// The span for `Instrument::instrument` or `Span::in_scope`, so that log lines inside carry its ids and become its
-    /// events. Disabled, and free to enter, when the span is not recorded.
+    /// The span for `Span::in_scope`, so that log lines inside carry its ids and become its events; [`ActiveSpan::cover`] does it
+    /// for a future. Disabled, and free to enter, when the span is not recorded.
     #[must_use]
     pub fn span(&self) -> Span {
         self.recording.as_ref().map_or_else(Span::none, |recording| recording.span.clone())
@@ -243,20 +279,6 @@ impl ActiveSpan {
     pub fn set(&self, key: &'static str, value: impl Into<Value>) {
         if let Some(recording) = &self.recording {
             recording.context.span().set_attribute(KeyValue::new(key, value));
-        }
-    }
-
-    /// Gives the span a name that is known only later, such as method and route. Few distinct names, no identifiers.
-    pub fn rename(&self, name: impl Into<Cow<'static, str>>) {
-        if let Some(recording) = &self.recording {
-            recording.context.span().update_name(name);
-        }
-    }
-
-    /// Links a span that is related but not the parent, such as the original of a replay.
-    pub fn link(&self, other: TraceContext) {
-        if let Some(recording) = &self.recording {
-            recording.context.span().add_link(span_context(other), Vec::new());
         }
     }
 

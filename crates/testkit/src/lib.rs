@@ -1,4 +1,4 @@
-//! Real parts for tests: PostgreSQL and Redis processes on free ports, a scripted HTTP destination, and waiting without sleeping.
+//! Real parts for tests: PostgreSQL, Redis and Pushgateway processes on free ports, a scripted HTTP destination, and waiting without sleeping.
 //!
 //! Every helper panics with a sentence that says what went wrong and what to do, because its caller is a test. Every process that
 //! is started here is killed on drop, and by a watchdog when the test process dies without running destructors. Servers listen on
@@ -8,11 +8,13 @@
 
 pub mod postgres;
 mod process;
+pub mod pushgateway;
 pub mod redis;
 pub mod sink;
 mod wait;
 
 pub use postgres::{Postgres, PostgresOptions, TestDatabase, shared_database};
+pub use pushgateway::Pushgateway;
 pub use redis::Redis;
 pub use sink::{Answer, ReceivedRequest, Sink, SinkOptions};
 pub use wait::{free_port, large_tests_wanted, wait_until};

@@ -121,6 +121,27 @@ impl Postgres {
         assert!(self.try_start().await, "PostgreSQL did not restart:\n{}", log_tail(&self.log()));
     }
 
+    /// Returns when the server answers queries, and starts it again if it has ended: a full disk can end it during its recovery.
+    ///
+    /// # Panics
+    /// When it does not answer within 60 s.
+    pub async fn recover(&mut self) {
+        let mut ended = false;
+        let (cluster, url) = (self.cluster.clone(), self.url());
+        let server = &mut self.server;
+        let settled = holds_within(START_DEADLINE, async || {
+            ended = server.as_mut().is_none_or(|server| server.exit_status().is_some());
+            ended || cluster.answers(&url).await
+        });
+        let settled = settled.await;
+        if ended {
+            self.kill().await;
+            self.restart().await;
+        } else {
+            assert!(settled, "PostgreSQL did not recover:\n{}", log_tail(&self.log()));
+        }
+    }
+
     /// SIGSTOP to the postmaster: established sessions go on, and no new connection is accepted until [`Postgres::resume`].
     ///
     /// # Panics

@@ -44,7 +44,7 @@ use crate::gateway::Gateway;
 use crate::router::method_not_allowed;
 
 pub use document::openapi;
-pub use pool::PoolLimits;
+pub use pool::{PoolLevel, PoolLimits};
 
 /// Smaller answers are not worth compressing.
 const COMPRESS_FROM_BYTES: u16 = 1_024;

@@ -79,6 +79,18 @@ impl CommitterHandle {
         wait.await.map_err(|_| CommitError::Stopped)?
     }
 
+    /// Events that wait now.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.capacity() - self.queue.capacity()
+    }
+
+    /// Events that may wait; above it intake answers 503 at once.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.queue.max_capacity()
+    }
+
     /// Tells how many events wait, for as long as the committer runs. It does not keep the committer running.
     pub fn watch_depth(&self) -> impl Fn() -> Option<usize> + Send + Sync + 'static {
         let queue = self.queue.downgrade();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use spillway_coordination::Coordination;
 use spillway_model::{Clock, IdGenerator, Rate, SecretResolver};
-use spillway_store::Store;
+use spillway_store::{StatementCounts, Store};
 use spillway_telemetry::{Metrics, Tracer};
 
 use crate::api::PoolLimits;
@@ -48,6 +48,8 @@ pub struct Gateway {
     pub ids: Arc<IdGenerator>,
     /// Counts and measures.
     pub metrics: Metrics,
+    /// Statements that this process had the database execute.
+    pub statements: Arc<StatementCounts>,
     /// Starts spans.
     pub tracer: Tracer,
     /// Resolves `env:` and `file:` secrets.

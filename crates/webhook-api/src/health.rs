@@ -38,7 +38,7 @@ pub(crate) async fn health() -> Response {
 
 /// Whether this node can take traffic: the store answers, the commit queue has room, and it is not stopping.
 pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
-    let mut checks = vec![check_store(&gateway).await];
+    let mut checks = vec![check_store(&gateway).await, check_queue(&gateway)];
     if gateway.is_stopping() {
         checks.push(Check { name: "process", status: "stopping", detail: "draining".into(), milliseconds: None });
     }
@@ -47,7 +47,8 @@ pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     answer(status, Report { status: word, checks })
 }
 
-/// Every dependency with detail. Redis that is lost degrades and does not fail: events are received and delivered without it.
+/// Every dependency with detail. Redis that is lost, a pool that is nearly used up and a commit queue without room degrade and do
+/// not fail: events are received and delivered without Redis, and the others pass.
 pub(crate) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
     let store = check_store(&gateway).await;
     let healthy = gateway.coordination.ready.is_healthy();
@@ -64,19 +65,27 @@ pub(crate) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
     let pool = gateway.store.pool();
     let pool = Check {
         name: "store_pool",
-        status: "ok",
+        status: gateway.api.pool.status(pool).as_str(),
         detail: format!("{} used, {} idle, {} at most", pool.used, pool.idle, pool.max),
         milliseconds: None,
     };
+    let queue = check_queue(&gateway);
     let status = if store.status != "ok" {
         "unavailable"
-    } else if healthy {
+    } else if [&queue, &coordination, &pool].iter().all(|check| check.status == "ok") {
         "ok"
     } else {
         "degraded"
     };
     let code = if status == "unavailable" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    answer(code, Report { status, checks: vec![store, coordination, pool] })
+    answer(code, Report { status, checks: vec![store, queue, coordination, pool] })
+}
+
+fn check_queue(gateway: &Gateway) -> Check {
+    let (waiting, most) = (gateway.committer.depth(), gateway.committer.capacity());
+    let status = if waiting < most { "ok" } else { "full" };
+    let detail = format!("{waiting} events wait, {most} at most");
+    Check { name: "commit_queue", status, detail, milliseconds: None }
 }
 
 async fn check_store(gateway: &Gateway) -> Check {

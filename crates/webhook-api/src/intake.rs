@@ -11,10 +11,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, reque
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ring::digest::{SHA256, digest};
+use spillway_coordination::RateDecision;
 use spillway_model::{Appended, Event, HeaderBlock, IdempotencyHash, NewEvent, SourceId, TraceContext};
 use spillway_signature::{HandshakeResponse, Provider, Request as SignedRequest, VerifyError};
 use spillway_store::StoreError;
-use spillway_telemetry::{IntakeOutcome, SpanName};
+use spillway_telemetry::{ActiveSpan, IntakeOutcome, SpanName};
 
 use crate::committer::CommitError;
 use crate::gateway::Gateway;
@@ -227,17 +228,22 @@ pub(crate) async fn receive(gateway: Arc<Gateway>, name: &str, parts: request::P
     let Some(source) = source else {
         return Problem::from(IntakeError::UnknownSource { name: name.chars().take(64).collect() }).into_response();
     };
-    let answer = accept(&gateway, &source, &parts, body).await;
-    match answer {
-        Ok(answer) => {
-            source.metrics.record(answer.outcome());
-            answer.into_response()
+    let span = gateway.tracer.start(SpanName::Intake, trace_parent(&parts.headers));
+    let answer = async {
+        match accept(&gateway, &source, &parts, body, &span).await {
+            Ok(answer) => {
+                source.metrics.record(answer.outcome());
+                answer.into_response()
+            }
+            Err(error) => {
+                source.metrics.record(error.outcome());
+                refuse(&source, error)
+            }
         }
-        Err(error) => {
-            source.metrics.record(error.outcome());
-            refuse(&source, error)
-        }
-    }
+    };
+    let response = span.cover(answer).await;
+    span.set("http.response.status_code", i64::from(response.status().as_u16()));
+    response
 }
 
 fn refuse(source: &RoutedSource, error: IntakeError) -> Response {
@@ -251,15 +257,15 @@ fn refuse(source: &RoutedSource, error: IntakeError) -> Response {
 }
 
 enum Answer {
-    Stored(Appended),
+    Stored(Appended, Option<RateDecision>),
     Handshake(HandshakeResponse),
 }
 
 impl Answer {
     fn outcome(&self) -> IntakeOutcome {
         match self {
-            Self::Stored(Appended::Accepted { .. }) => IntakeOutcome::Accepted,
-            Self::Stored(Appended::Duplicate { .. }) => IntakeOutcome::Duplicate,
+            Self::Stored(Appended::Accepted { .. }, _) => IntakeOutcome::Accepted,
+            Self::Stored(Appended::Duplicate { .. }, _) => IntakeOutcome::Duplicate,
             Self::Handshake(_) => IntakeOutcome::Handshake,
         }
     }
@@ -268,7 +274,13 @@ impl Answer {
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         match self {
-            Self::Stored(appended) => acknowledgement(appended),
+            Self::Stored(appended, rate) => {
+                let mut response = acknowledgement(appended);
+                if let Some(decision) = rate {
+                    add_rate_headers(response.headers_mut(), &decision);
+                }
+                response
+            }
             Self::Handshake(handshake) => {
                 let mut response = Response::new(Body::from(handshake.body));
                 *response.status_mut() = StatusCode::from_u16(handshake.status).unwrap_or(StatusCode::OK);
@@ -298,6 +310,7 @@ async fn accept(
     source: &RoutedSource,
     parts: &request::Parts,
     body: Body,
+    span: &ActiveSpan,
 ) -> Result<Answer, IntakeError> {
     let verifier = source.verifier.as_ref().map_err(|_| IntakeError::Misconfigured)?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
@@ -308,16 +321,10 @@ async fn accept(
         };
     }
     check_headers(&parts.headers, &gateway.limits)?;
-    if let Some(rate) = source.source.rate_limit {
-        let decision = gateway.coordination.rate.check(&format!("source:{}", source.source.id), rate).await;
-        if !decision.allowed {
-            return Err(IntakeError::RateLimited(RateRefusal { rate, retry_after: decision.retry_after, decision }));
-        }
-    }
+    let rate = check_rate(gateway, source).await?;
     let limit = source.source.max_body_bytes.unwrap_or(gateway.limits.max_body_bytes);
     let body = read_body(body, limit, gateway.limits.body_timeout).await?;
     let received = Instant::now();
-    let span = gateway.tracer.start(SpanName::Intake, trace_parent(&parts.headers));
     let request = SignedRequest {
         headers: &parts.headers,
         body: &body,
@@ -331,7 +338,9 @@ async fn accept(
     let idempotency = verifier.idempotency_key(&request)?.map(|key| idempotency_hash(source.source.id, &key));
     let event_type = verifier.event_type(&request).map(|kind| kind.as_ref().into());
     let id = gateway.ids.event();
-    span.set("spillway.event.id", id.to_string());
+    if span.is_recording() {
+        span.set("spillway.event.id", id.to_string());
+    }
     let credential = credential_header(verifier.provider(), &source.source.scheme);
     let event = Arc::new(Event {
         id,
@@ -339,17 +348,11 @@ async fn accept(
         event_type,
         headers: end_to_end_headers(&parts.headers, credential),
         body,
-        trace: traced(&span),
+        trace: span.to_keep(),
     });
     let appended = store(gateway, source, event, idempotency, received).await?;
     gateway.metrics.intake_ack.observe_traced(received.elapsed(), span.exemplar());
-    Ok(Answer::Stored(appended))
-}
-
-/// The context to keep with an event. Without anybody who records it there is nothing to keep: the worker makes a fresh one.
-pub(crate) fn traced(span: &spillway_telemetry::ActiveSpan) -> Option<TraceContext> {
-    let context = span.context();
-    context.is_sampled().then_some(context)
+    Ok(Answer::Stored(appended, rate))
 }
 
 /// Commits an event with a delivery for each connection of its source.
@@ -360,6 +363,8 @@ pub(crate) async fn store(
     idempotency: Option<IdempotencyHash>,
     received: Instant,
 ) -> Result<Appended, IntakeError> {
+    let sampled = event.trace.filter(|trace| trace.is_sampled());
+    let _span = sampled.map(|trace| gateway.tracer.start(SpanName::Commit, Some(trace)));
     let deliveries = source.deliveries(event.id, event.received_at());
     let commit = pin!(gateway.committer.commit(NewEvent { event, idempotency, deliveries }, received));
     match tokio::time::timeout(gateway.limits.commit_timeout, commit).await {
@@ -374,6 +379,16 @@ pub(crate) fn check_headers(headers: &HeaderMap, limits: &IntakeLimits) -> Resul
         return Err(IntakeError::HeadersTooLarge);
     }
     Ok(())
+}
+
+/// Counts a request against the source's limit; `None` when it has none.
+pub(crate) async fn check_rate(gateway: &Gateway, source: &RoutedSource) -> Result<Option<RateDecision>, IntakeError> {
+    let Some(rate) = source.source.rate_limit else { return Ok(None) };
+    let decision = gateway.coordination.rate.check(&source.rate_key, rate).await;
+    if decision.allowed {
+        return Ok(Some(decision));
+    }
+    Err(IntakeError::RateLimited(RateRefusal { rate, retry_after: decision.retry_after, decision }))
 }
 
 /// The whole body, or why not. An announced length over the limit is refused before anything is read.

@@ -14,7 +14,7 @@ mod router;
 mod routing;
 mod server;
 
-pub use api::{PoolLimits, keys, openapi};
+pub use api::{PoolLevel, PoolLimits, keys, openapi};
 pub use committer::{CommitError, Committer, CommitterHandle, CommitterSettings};
 pub use gateway::{ApiSettings, Gateway};
 pub use intake::{IntakeError, IntakeLimits};

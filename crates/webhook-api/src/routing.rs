@@ -1,6 +1,6 @@
 //! What intake needs to know of the configuration, prepared: it reads no database on its way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -24,6 +24,8 @@ pub struct RoutedSource {
     pub verifier: Result<Verifier, String>,
     /// Where its events go.
     pub connections: Vec<(ConnectionId, DestinationId)>,
+    /// What the limiter counts its requests under.
+    pub rate_key: String,
     /// Its counters.
     pub metrics: SourceMetrics,
 }
@@ -92,7 +94,8 @@ impl Routing {
             let mut connections = connections.remove(&source.id).unwrap_or_default();
             connections.truncate(MAX_CONNECTIONS);
             let metrics = metrics.intake_for_source(source.name.as_str());
-            let routed = Arc::new(RoutedSource { source: source.clone(), verifier, connections, metrics });
+            let rate_key = format!("source:{}", source.id);
+            let routed = Arc::new(RoutedSource { source: source.clone(), verifier, connections, rate_key, metrics });
             sources.insert(source.name.to_string(), routed.clone());
             by_id.insert(source.id, routed);
         }
@@ -100,6 +103,23 @@ impl Routing {
         metrics.intake_requests.retain(|name| sources.contains_key(name));
         let unknown_source = metrics.intake_for_source(UNKNOWN_SOURCE);
         Self { configuration, unknown_source, sources, by_id, keys }
+    }
+}
+
+/// Warns once of each enabled source that verifies nothing, however it was made.
+fn warn_unverified(configuration: &Configuration, warned: &mut HashSet<SourceId>) {
+    let is_open = |source: &&Source| source.enabled && source.provider == Provider::None.name();
+    let open: HashMap<SourceId, &Source> =
+        configuration.sources.iter().filter(is_open).map(|source| (source.id, source)).collect();
+    warned.retain(|id| open.contains_key(id));
+    for (id, source) in open {
+        if warned.insert(id) {
+            tracing::warn!(
+                source = %source.name,
+                code = "settings_unverified_source",
+                "the source has provider \"none\": anybody who reaches it can send events"
+            );
+        }
     }
 }
 
@@ -128,12 +148,15 @@ impl CurrentRouting {
     pub fn follow(mut changes: watch::Receiver<Arc<Configuration>>, metrics: Metrics, resolve: SecretResolver) -> Self {
         let first = changes.borrow_and_update().clone();
         let (in_force, version) = watch::channel(first.version);
+        let mut warned = HashSet::new();
+        warn_unverified(&first, &mut warned);
         let routing = Arc::new(ArcSwap::from_pointee(Routing::build(first, &metrics, &resolve)));
         let target = routing.clone();
         tokio::spawn(async move {
             while changes.changed().await.is_ok() {
                 let configuration = changes.borrow_and_update().clone();
                 let version = configuration.version;
+                warn_unverified(&configuration, &mut warned);
                 target.store(Arc::new(Routing::build(configuration, &metrics, &resolve)));
                 in_force.send_replace(version);
             }

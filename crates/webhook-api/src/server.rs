@@ -48,6 +48,7 @@ pub async fn serve(
     let acceptor = tls.map(TlsAcceptor::from);
     let room = Arc::new(Semaphore::new(settings.max_connections.max(1)));
     let graceful = Arc::new(GracefulShutdown::new());
+    let cut_off = CancellationToken::new();
     loop {
         let permit = tokio::select! {
             permit = room.clone().acquire_owned() => permit,
@@ -59,9 +60,9 @@ pub async fn serve(
             () = stop.cancelled() => break,
         };
         let (builder, router, acceptor) = (builder.clone(), router.clone(), acceptor.clone());
-        let watcher = graceful.watcher();
+        let (watcher, cut_off) = (graceful.watcher(), cut_off.clone());
         let patience = settings.header_timeout;
-        tokio::spawn(async move {
+        let connection = async move {
             match acceptor {
                 None => serve_connection(&builder, stream, router, watcher, peer).await,
                 Some(acceptor) => match tokio::time::timeout(patience, acceptor.accept(stream)).await {
@@ -71,12 +72,14 @@ pub async fn serve(
                 },
             }
             drop(permit);
-        });
+        };
+        tokio::spawn(cut_off.run_until_cancelled_owned(connection));
     }
     drop(listener);
     let Some(graceful) = Arc::into_inner(graceful) else { return };
     if tokio::time::timeout(settings.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!(drain_s = settings.drain.as_secs(), "some requests did not finish in time and are cut off");
+        cut_off.cancel();
     }
 }
 

@@ -9,7 +9,7 @@ use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFT
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use spillway_model::{Attempt, AttemptClass, Claimed, Clock};
+use spillway_model::{Attempt, AttemptClass, Claimed, Clock, TraceContext};
 use spillway_telemetry::{SpanName, Tracer};
 
 use crate::client::{Client, ConnectTimeout};
@@ -43,9 +43,9 @@ struct Answer {
 }
 
 impl Sender {
-    /// Sends the delivery once. Always returns within the destination's timeout.
-    pub(crate) async fn attempt(&self, claimed: &Claimed, to: &Prepared) -> (Attempt, Ending) {
-        let span = self.tracer.start(SpanName::Attempt, claimed.event.trace);
+    /// Sends the delivery once, as a part of the trace `parent`. Always returns within the destination's timeout.
+    pub(crate) async fn attempt(&self, claimed: &Claimed, to: &Prepared, parent: TraceContext) -> (Attempt, Ending) {
+        let span = self.tracer.start(SpanName::Attempt, Some(parent));
         let started_at = self.clock.now();
         let start = Instant::now();
         let answer = match &to.sending {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use spillway_coordination::RateLimiter;
 use spillway_model::{Attempt, AttemptClass, Claimed, Clock, Lease, NextState, Settlement};
 use spillway_store::Store;
-use spillway_telemetry::{DeliveryOutcome, Metrics};
+use spillway_telemetry::{ActiveSpan, DeliveryOutcome, Metrics, SpanName};
 
 use crate::attempt::Sender;
 use crate::destinations::Prepared;
@@ -41,7 +41,12 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     /// Delivers once. Dropped before its end, it gives the delivery back, due now.
-    pub(crate) async fn run(&self, mut claimed: Claimed, to: &Prepared) -> Outcome {
+    pub(crate) async fn run(&self, claimed: Claimed, to: &Prepared) -> Outcome {
+        let span = self.sender.tracer.resume(SpanName::Deliver, claimed.event.trace);
+        span.cover(self.deliver(claimed, to, &span)).await
+    }
+
+    async fn deliver(&self, mut claimed: Claimed, to: &Prepared, span: &ActiveSpan) -> Outcome {
         let mut unsettled = Unsettled { attempts: self, lease: Some(lease_of(&claimed)) };
         if !self.holds_lease(&mut claimed, to.timeout).await {
             unsettled.lease = None;
@@ -55,12 +60,15 @@ impl Attempts {
                 return Outcome::RateLimited { claimed: Box::new(claimed), wait };
             }
         }
-        let (attempt, ending) = self.sender.attempt(&claimed, to).await;
+        if span.is_recording() {
+            span.set("spillway.delivery.id", claimed.id.to_string());
+        }
+        let (attempt, ending) = self.sender.attempt(&claimed, to, span.context()).await;
         let made = usize::from(claimed.attempts) + 1;
         let verdict = verdict::decide(ending, made, &to.retry, self.clock.now(), rand::random());
         self.metrics.attempts.get(ending.class).inc();
-        self.metrics.attempt.observe(attempt.duration);
-        self.count(&claimed, verdict.next);
+        self.metrics.attempt.observe_traced(attempt.duration, span.exemplar());
+        self.count(&claimed, verdict.next, span);
         if ending.class != AttemptClass::Success {
             log_failure(&claimed, to, &attempt, verdict.next);
         }
@@ -74,7 +82,7 @@ impl Attempts {
         Outcome::Ended { health: verdict.health, pause: verdict.pause, disable: verdict.disable }
     }
 
-    fn count(&self, claimed: &Claimed, next: NextState) {
+    fn count(&self, claimed: &Claimed, next: NextState, span: &ActiveSpan) {
         let outcome = match next {
             NextState::Pending { .. } => return,
             NextState::Dead { .. } => DeliveryOutcome::Dead,
@@ -82,7 +90,7 @@ impl Attempts {
             NextState::Delivered { at } => {
                 let by_id = || Duration::from_millis(u64::try_from(at - claimed.event.received_at()).unwrap_or(0));
                 let latency = claimed.received.map_or_else(by_id, |received| received.elapsed());
-                self.metrics.delivery_latency.observe(latency);
+                self.metrics.delivery_latency.observe_traced(latency, span.exemplar());
                 DeliveryOutcome::Delivered
             }
         };

@@ -24,6 +24,7 @@ use crate::destinations::{Defaults, Destinations, Prepared};
 use crate::lanes::{Bounds, Lanes, Next};
 use crate::lease::{lease_of, milliseconds, released};
 use crate::settler::SettlerHandle;
+use crate::stop::StopTimes;
 use crate::worker::Worker;
 
 /// Deliveries taken from the ready queue at once.
@@ -151,13 +152,14 @@ impl Dispatcher {
         }
     }
 
-    pub(crate) async fn run(mut self) {
+    /// Works until it is told to stop, and stops. Returns what it was told.
+    pub(crate) async fn run(mut self) -> StopTimes {
         let (ready, settle) = (self.worker.coordination.ready.clone(), self.attempts.settle.clone());
         let stop = self.worker.stop.clone();
-        let mut stopped = pin!(stop.cancelled());
+        let mut stopped = pin!(stop.stopped());
         let mut reported = Vec::with_capacity(REPORT_BATCH);
         let mut follows_configuration = true;
-        loop {
+        let times = loop {
             self.refresh();
             self.start_attempts();
             self.start_claim();
@@ -167,7 +169,7 @@ impl Dispatcher {
             let may_take = self.lanes.room() > 0 && self.outbox.is_empty();
             // In no fixed order: under load one of these is always ready, and none may starve.
             tokio::select! {
-                () = &mut stopped => break,
+                times = &mut stopped => break times,
                 _ = self.inbox.recv_many(&mut reported, REPORT_BATCH) => {
                     for report in reported.drain(..) {
                         self.take_report(report);
@@ -189,9 +191,10 @@ impl Dispatcher {
                 },
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
-        }
+        };
         drop(settle);
-        self.drain().await;
+        self.drain(times).await;
+        times
     }
 
     /// Does what is due by the clocks.

@@ -23,10 +23,12 @@ mod lease;
 mod retry_after;
 mod settings;
 mod settler;
+mod stop;
 mod verdict;
 mod worker;
 
 pub use client::{Client, ClientSettings, NoRootCertificates};
 pub use guard::{AddressGuard, BlockedAddress};
 pub use settings::WorkerSettings;
+pub use stop::{StopSignal, StopTimes};
 pub use worker::Worker;

@@ -25,8 +25,6 @@ pub struct WorkerSettings {
     pub poll: Duration,
     /// Deliveries claimed at once.
     pub claim_batch: usize,
-    /// How long attempts under way may take to end after the stop. Those that take longer are cut off and given back.
-    pub drain: Duration,
     /// Sent as `user-agent` when the event's sender sent none.
     pub user_agent: HeaderValue,
 }

@@ -1,23 +1,19 @@
 //! The worker: everything that delivers, behind one `run`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use spillway_coordination::Coordination;
 use spillway_model::{Clock, Configuration, SecretResolver};
 use spillway_store::Store;
 use spillway_telemetry::{Metrics, Tracer};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Sender;
 use crate::client::Client;
 use crate::dispatcher::Dispatcher;
 use crate::settings::WorkerSettings;
 use crate::settler;
-
-/// After the last attempt everything is settled within this time, unless the store is away.
-const SETTLER_PATIENCE: Duration = Duration::from_secs(2);
+use crate::stop::StopSignal;
 
 /// Sends deliveries until it is told to stop.
 pub struct Worker {
@@ -29,7 +25,7 @@ pub struct Worker {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) sender: Sender,
-    pub(crate) stop: CancellationToken,
+    pub(crate) stop: StopSignal,
 }
 
 impl Worker {
@@ -48,21 +44,24 @@ impl Worker {
         metrics: Metrics,
         tracer: Tracer,
         client: Client,
-        stop: CancellationToken,
+        stop: StopSignal,
     ) -> Self {
         let (user_agent, response_limit) = (settings.user_agent.clone(), settings.response_limit);
         let sender = Sender { client, clock: clock.clone(), tracer, user_agent, response_limit };
         Self { settings, store, coordination, configuration, resolve, clock, metrics, sender, stop }
     }
 
-    /// Works until the stop token is cancelled. Then nothing new begins, what waits becomes due at once for others, attempts
-    /// under way may end within the drain time and are given back after it, and this returns.
+    /// Works until it is told to stop. Then nothing new begins, what waits becomes due at once for others, attempts under way
+    /// may end until [`StopTimes::attempts`] and are cut off and given back after it, and this returns by [`StopTimes::end`].
     ///
     /// When the configuration's sender is dropped, the last configuration stays in force.
+    ///
+    /// [`StopTimes::attempts`]: crate::StopTimes::attempts
+    /// [`StopTimes::end`]: crate::StopTimes::end
     pub async fn run(self) {
         let (mut settler, settle) = settler::start(self.store.clone());
-        Dispatcher::new(self, settle).run().await;
-        match tokio::time::timeout(SETTLER_PATIENCE, &mut settler).await {
+        let times = Dispatcher::new(self, settle).run().await;
+        match tokio::time::timeout_at(times.end, &mut settler).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the settler ended badly"),
             Err(_) => {

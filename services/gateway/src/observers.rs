@@ -4,32 +4,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_coordination::{CacheKind, CoordinationObserver};
-use spillway_store::{QueryKind, Store, StoreObserver};
+use spillway_store::{QueryKind, StatementCounts, Store, StoreObserver};
 use spillway_telemetry::{CacheName, CacheResult, Metrics, PoolState, StoreQuery};
 
-pub(crate) struct Observer(pub(crate) Metrics);
+pub(crate) struct StoreReports {
+    pub(crate) metrics: Metrics,
+    pub(crate) statements: Arc<StatementCounts>,
+}
 
-impl StoreObserver for Observer {
-    fn query(&self, kind: QueryKind, elapsed: Duration, _statements: u32, _rows: usize) {
+impl StoreObserver for StoreReports {
+    fn query(&self, kind: QueryKind, elapsed: Duration, statements: u32, _rows: usize) {
         let query = match kind {
             QueryKind::Append => StoreQuery::Append,
             QueryKind::Claim => StoreQuery::Claim,
             QueryKind::Renew => StoreQuery::Renew,
             QueryKind::Settle => StoreQuery::Settle,
             QueryKind::Configuration => StoreQuery::Configuration,
-            QueryKind::Read => StoreQuery::Lookup,
+            QueryKind::List => StoreQuery::Lists,
+            QueryKind::Lookup => StoreQuery::Lookup,
             QueryKind::Retry => StoreQuery::Replay,
             QueryKind::Maintenance => StoreQuery::Maintenance,
         };
-        self.0.store_query.get(query).observe(elapsed);
+        self.metrics.store_query.get(query).observe(elapsed);
+        self.statements.add(kind, statements);
     }
 
     fn pool_wait(&self, elapsed: Duration) {
-        self.0.store_pool_wait.observe(elapsed);
+        self.metrics.store_pool_wait.observe(elapsed);
     }
 }
 
-impl CoordinationObserver for Observer {
+pub(crate) struct CoordinationReports(pub(crate) Metrics);
+
+impl CoordinationObserver for CoordinationReports {
     fn cache(&self, kind: CacheKind, hit: bool) {
         let cache = match kind {
             CacheKind::ApiKey => CacheName::Keys,

@@ -3,31 +3,34 @@
 mod first_key;
 mod parts;
 mod periodic;
+mod stopping;
 mod tls;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use spillway_settings::{Environment, Loaded, Settings};
+use spillway_settings::{Environment, Loaded, Settings, SettingsWarning};
+use spillway_store::StoreErrorKind;
 use spillway_telemetry::Metrics;
 use spillway_webhook_api::{Committer, CurrentRouting};
-use spillway_worker::Worker;
+use spillway_worker::{StopSignal, Worker};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::ServeOptions;
 use crate::commands::{EXIT_USAGE, fail};
 use parts::Parts;
+use stopping::Stopping;
 
 /// What can go wrong before the gateway runs. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error("telemetry cannot be started")]
     Telemetry(#[from] spillway_telemetry::TelemetryError),
-    #[error("the database {url} cannot be opened ({})", source.code())]
+    #[error("the database {url} cannot be opened{} ({})", remedy(source.kind()), source.code())]
     Store { url: String, source: spillway_store::StoreError },
     #[error("the role {role} needs PostgreSQL: set store.url to postgres://…, or run one process with the role all")]
     RoleNeedsPostgres { role: &'static str },
@@ -41,14 +44,27 @@ pub(crate) enum StartError {
     Redis(#[from] spillway_coordination::InvalidRedisUrl),
     #[error("the HTTP client for destinations cannot be made")]
     Client(#[from] spillway_worker::NoRootCertificates),
-    #[error("{address} cannot be listened on; another program may use the port: choose another one with --listen")]
-    Listen { address: std::net::SocketAddr, source: std::io::Error },
+    #[error(
+        "{address} cannot be listened on; another program may use the port: choose another one with --listen ({code})"
+    )]
+    Listen { address: std::net::SocketAddr, code: &'static str, source: std::io::Error },
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
     #[error("the runtime cannot be started")]
     Runtime(#[source] std::io::Error),
+}
+
+/// What to do about a database that cannot be opened, where its own message does not say it.
+fn remedy(kind: StoreErrorKind) -> &'static str {
+    match kind {
+        StoreErrorKind::Unavailable => {
+            "; check that it runs, and that store.url (or DATABASE_URL) has its address and login"
+        }
+        StoreErrorKind::DiskFull => "; make room on its disk",
+        _ => "",
+    }
 }
 
 pub(crate) fn run(options: &ServeOptions) -> ExitCode {
@@ -60,16 +76,17 @@ pub(crate) fn migrate(options: &ServeOptions) -> ExitCode {
     with_settings(options, |loaded, _| {
         Box::pin(async move {
             let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), "unknown");
-            let store = parts::open_store(&loaded.settings, &metrics).await?;
+            let store = parts::open_store(&loaded.settings, &metrics, Arc::default()).await?;
             println!("{} is up to date", loaded.settings.store.url);
             store.close().await;
-            Ok(())
+            Ok(Instant::now())
         })
     })
 }
 
 type Reload = Box<dyn Fn() -> Option<Settings> + Send + Sync>;
-type Work = std::pin::Pin<Box<dyn Future<Output = Result<(), StartError>>>>;
+/// Returns by when the process must have ended.
+type Work = std::pin::Pin<Box<dyn Future<Output = Result<Instant, StartError>>>>;
 
 fn with_settings(options: &ServeOptions, work: impl FnOnce(Loaded, Reload) -> Work) -> ExitCode {
     let arguments = options.load_args();
@@ -89,24 +106,31 @@ fn with_settings(options: &ServeOptions, work: impl FnOnce(Loaded, Reload) -> Wo
         Err(error) => return fail(1, &StartError::Runtime(error)),
     };
     let result = runtime.block_on(work(loaded, reload));
-    // Attempts that did not end in time are cut off here; their leases end by themselves.
-    runtime.shutdown_timeout(Duration::from_millis(500));
+    // Whatever did not end in time is cut off here; leases end by themselves.
+    let end = result.as_ref().map_or_else(|_| Instant::now(), |end| *end);
+    runtime.shutdown_timeout(end.saturating_duration_since(Instant::now()));
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
     }
 }
 
-async fn serve(loaded: Loaded, reload: Reload) -> Result<(), StartError> {
+async fn serve(loaded: Loaded, reload: Reload) -> Result<Instant, StartError> {
     let settings = loaded.settings;
     let guard = spillway_telemetry::init(&parts::telemetry(&settings))?;
-    for warning in &loaded.warnings {
+    // Routing warns of every source that verifies nothing, also of those that the file does not declare.
+    let of_file = |warning: &&SettingsWarning| !matches!(warning, SettingsWarning::UnverifiedSource { .. });
+    for warning in loaded.warnings.iter().filter(of_file) {
         tracing::warn!(code = warning.code(), "{warning}");
     }
     let parts = Parts::open(&settings).await?;
     let tls = settings.server.tls.as_ref().map(tls::load).transpose()?;
     let address = settings.server.listen;
-    let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+    let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen {
+        address,
+        code: "listen_failed",
+        source,
+    })?;
     let address = listener.local_addr().unwrap_or(address);
     parts.apply_declared(&settings).await?;
     parts::check_leases(&settings, &parts.store.configuration().await?)?;
@@ -116,7 +140,7 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<(), StartError> {
     let (configuration, _watching) = parts.watch_configuration().await?;
 
     let stop_intake = CancellationToken::new();
-    let stop_worker = CancellationToken::new();
+    let stop_worker = StopSignal::default();
     let secrets = parts::secret_resolver(Environment::of_process());
     let worker = client.map(|client| {
         let worker = Worker::new(
@@ -148,11 +172,12 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<(), StartError> {
     let router = spillway_webhook_api::router(gateway.clone());
     let server =
         tokio::spawn(spillway_webhook_api::serve(listener, tls, router, parts::server(&settings), stop_intake.clone()));
-    let periodic = periodic::start(&parts, stop_intake.clone());
+    let periodic = periodic::start(&parts, parts::pool_limits(&settings), stop_intake.clone());
     // Before anybody is told that it runs, and may ask it to stop.
     let signals = Signals::listen().map_err(StartError::Signals)?;
     let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
-    tracing::info!(%address, role = ?settings.server.role, store = %settings.store.url, "ready");
+    let public_url = settings.server.public_url.as_ref().map(tracing::field::display);
+    tracing::info!(%address, public_url, role = ?settings.server.role, store = %settings.store.url, "ready");
     first_key::announce(key.as_ref(), &format!("{scheme}://{address}"));
 
     signals.wait_for_stop(&parts, reload).await;
@@ -160,23 +185,25 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<(), StartError> {
     tracing::info!("stopping: no new requests, those under way finish");
     gateway.stopping.store(true, Ordering::Relaxed);
     stop_intake.cancel();
-    let deadline = tokio::time::Instant::now() + settings.server.drain_timeout;
-    join("the server", server, deadline).await;
+    let times = Stopping::within(settings.server.drain_timeout, Instant::now());
+    join("the server", server, times.worker.attempts).await;
     drop(gateway);
-    join("the periodic work", periodic, deadline).await;
-    stop_worker.cancel();
+    join("the periodic work", periodic, times.worker.attempts).await;
+    stop_worker.stop(times.worker);
     if let Some(worker) = worker {
-        join("the worker", worker, deadline).await;
+        join("the worker", worker, times.store).await;
     }
     // The committer ends when the last connection that holds its handle is gone.
-    join("the committer", committer, deadline).await;
-    let _ = tokio::time::timeout_at(deadline, parts.store.close()).await;
+    join("the committer", committer, times.store).await;
+    if tokio::time::timeout_at(times.store, parts.store.close()).await.is_err() {
+        tracing::warn!("the store did not close in time; the next start recovers it");
+    }
     tracing::info!("stopped");
-    guard.shutdown(Duration::from_secs(1)).await;
-    Ok(())
+    guard.shutdown(times.traces.saturating_duration_since(Instant::now())).await;
+    Ok(times.exit)
 }
 
-async fn join(what: &str, task: tokio::task::JoinHandle<()>, deadline: tokio::time::Instant) {
+async fn join(what: &str, task: tokio::task::JoinHandle<()>, deadline: Instant) {
     match tokio::time::timeout_at(deadline, task).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "{what} ended badly"),

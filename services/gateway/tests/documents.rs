@@ -158,7 +158,8 @@ fn every_settings_example_loads() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("spillway.toml");
     let mut n_examples = 0;
-    for (path, text) in documents() {
+    // Load tests are another program's, whose tests check them.
+    for (path, text) in documents().into_iter().filter(|(path, _)| !path.ends_with("infra/load/README.md")) {
         for example in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
             fs::write(&file, example).expect("the file");
             let output = spillway(&["check-config", "--config", &file.to_string_lossy()]);

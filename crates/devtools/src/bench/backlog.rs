@@ -1,15 +1,17 @@
 //! A restart after an outage: a million deliveries are overdue, and new events keep coming.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use spillway_model::{Configuration, Event, HeaderBlock, IdGenerator, NewDelivery, NewEvent, SystemClock};
 
-use super::client::{Seen, open_loop};
+use super::client::{Seen, open_loop, open_loop_until};
 use super::intake::{OPEN_LOOP_CONNECTIONS, check};
+use super::requests::requests;
 use super::servers::Sink;
-use super::setup::{Bench, Ground, Plan, requests};
+use super::setup::{Bench, Ground, Plan};
 use super::table::{Bar, Figure, Table};
 use super::{BenchArgs, Engine};
 use crate::Failure;
@@ -17,14 +19,18 @@ use crate::Failure;
 /// New events each second meanwhile.
 const RATE: f64 = 500.0;
 const BATCH: usize = 1_000;
+/// Between two looks at whether all has arrived.
+const LOOK: Duration = Duration::from_millis(2);
+/// Overdue deliveries each second below which a round is given up.
+const SLOWEST: f64 = 1_000.0;
 
 pub(crate) async fn run(arguments: &BenchArgs, overdue: usize) -> Result<Table, Failure> {
     let mut table = Table::new(format!("{overdue} overdue deliveries, new events at {RATE}/s meanwhile"));
     for engine in arguments.engines() {
         let [mut drained, mut claims, mut without, mut with, mut ready] = <[Vec<f64>; 5]>::default();
-        for _ in 0..arguments.rounds {
+        for _ in 0..arguments.rounds() {
             let sink = Sink::default();
-            let bench = Bench::start(arguments, Plan::new(engine, Some(sink.listen().await?))).await?;
+            let bench = Bench::start(arguments, Plan::to(engine, sink.listen().await?)).await?;
             let seen = load(&bench, arguments.round()).await?;
             without.push(seen.quantile_ms(0.99));
             let ground = bench.stop()?;
@@ -32,10 +38,9 @@ pub(crate) async fn run(arguments: &BenchArgs, overdue: usize) -> Result<Table, 
             let before = sink.received();
             let bench = ground.start()?;
             ready.push(bench.gateway.start_time.as_secs_f64() * 1e3);
-            let begun = Instant::now();
-            let seen = load(&bench, arguments.round()).await?;
+            let (seen, took) = load_until_drained(&bench, &sink, before, overdue).await?;
             with.push(seen.quantile_ms(0.99));
-            drained.push((sink.received() - before) as f64 / begun.elapsed().as_secs_f64() - RATE);
+            drained.push(overdue as f64 / took.as_secs_f64());
             claims.push(bench.query_p95_ms("claim").await?);
             bench.stop()?;
         }
@@ -55,6 +60,32 @@ async fn load(bench: &Bench, duration: Duration) -> Result<Seen, Failure> {
     let seen = open_loop(bench.address()?, requests(false)?, OPEN_LOOP_CONNECTIONS, RATE, duration).await?;
     check(&seen)?;
     Ok(seen)
+}
+
+/// Loads until everything has arrived, the overdue and the new. Returns what the senders saw, and how long that took.
+async fn load_until_drained(
+    bench: &Bench,
+    sink: &Sink,
+    before: u64,
+    overdue: usize,
+) -> Result<(Seen, Duration), Failure> {
+    let (stop, requests) = (Arc::new(AtomicBool::new(false)), requests(false)?);
+    let begun = Instant::now();
+    let load =
+        tokio::spawn(open_loop_until(stop.clone(), bench.address()?, requests.clone(), OPEN_LOOP_CONNECTIONS, RATE));
+    let patience = Duration::from_secs_f64(60.0 + overdue as f64 / SLOWEST);
+    while sink.received() - before < overdue as u64 + requests.sent() && begun.elapsed() < patience {
+        tokio::time::sleep(LOOK).await;
+    }
+    let took = begun.elapsed();
+    stop.store(true, Ordering::Relaxed);
+    let seen = load.await??;
+    check(&seen)?;
+    if took >= patience {
+        let arrived = sink.received() - before;
+        return Err(format!("{arrived} of {overdue} overdue and new deliveries arrived in {took:?}").into());
+    }
+    Ok((seen, took))
 }
 
 /// Stores events whose deliveries have been due for a while.
@@ -100,18 +131,15 @@ pub(crate) async fn start(arguments: &BenchArgs, stored: usize) -> Result<Table,
     let mut table = Table::new("start of the gateway to ready, warm".to_owned());
     let [mut empty, mut large] = <[Vec<f64>; 2]>::default();
     let sink = Sink::default();
-    let plan = Plan {
-        destinations: vec![format!("http://{}/hooks", sink.listen().await?)],
-        ..Plan::new(Engine::Sqlite, None)
-    };
+    let plan = Plan::to(Engine::Sqlite, sink.listen().await?);
     let mut ground = Bench::start(arguments, plan).await?.stop()?;
-    for _ in 0..arguments.rounds {
+    for _ in 0..arguments.rounds() {
         let bench = ground.start()?;
         empty.push(bench.gateway.start_time.as_secs_f64() * 1e3);
         ground = bench.stop()?;
     }
     fill(&ground, stored).await?;
-    for _ in 0..arguments.rounds {
+    for _ in 0..arguments.rounds() {
         let bench = ground.start()?;
         large.push(bench.gateway.start_time.as_secs_f64() * 1e3);
         ground = bench.stop()?;

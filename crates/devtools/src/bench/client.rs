@@ -82,7 +82,6 @@ impl Requests {
 
     /// Writes request `n` into `buffer`.
     fn prepare(&self, n: u64, buffer: &mut Vec<u8>) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
         let (request, number) = &self.prepared[n as usize % self.prepared.len()];
         buffer.clear();
         buffer.extend_from_slice(request);
@@ -97,17 +96,30 @@ impl Requests {
 }
 
 /// One connection and what it has read.
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     request: Vec<u8>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, request: Vec::with_capacity(4_096), buffer: Vec::with_capacity(4_096) })
+    }
+
+    /// Asks for `path`, reads the answer to the end, returns the status.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<u16, Failure> {
+        self.request.clear();
+        self.request.extend_from_slice(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").as_bytes());
+        self.exchange().await
+    }
+
+    /// Sends the prepared request as one of `requests`, reads its answer to the end, returns the status.
+    async fn send(&mut self, requests: &Requests) -> Result<u16, Failure> {
+        requests.sent.fetch_add(1, Ordering::Relaxed);
+        self.exchange().await
     }
 
     /// Sends the prepared request, reads its answer to the end, returns the status.
@@ -159,7 +171,7 @@ pub(crate) async fn closed_loop(
                 while !stop.load(Ordering::Relaxed) {
                     let sent = Instant::now();
                     requests.prepare(requests.next(), &mut connection.request);
-                    let status = connection.exchange().await?;
+                    let status = connection.send(&requests).await?;
                     record(&mut seen, status, sent);
                 }
                 Ok::<_, Failure>(seen)
@@ -186,11 +198,32 @@ pub(crate) async fn open_loop(
     duration: Duration,
 ) -> Result<Seen, Failure> {
     let total = (per_second * duration.as_secs_f64()) as u64;
+    paced(address, requests, connections, per_second, total, Arc::default()).await
+}
 
+/// The same until `stop` is set.
+pub(crate) async fn open_loop_until(
+    stop: Arc<AtomicBool>,
+    address: SocketAddr,
+    requests: Arc<Requests>,
+    connections: usize,
+    per_second: f64,
+) -> Result<Seen, Failure> {
+    paced(address, requests, connections, per_second, u64::MAX, stop).await
+}
+
+async fn paced(
+    address: SocketAddr,
+    requests: Arc<Requests>,
+    connections: usize,
+    per_second: f64,
+    total: u64,
+    stop: Arc<AtomicBool>,
+) -> Result<Seen, Failure> {
     let begun = Instant::now() + Duration::from_millis(50);
     let tasks: Vec<_> = (0..connections)
         .map(|_| {
-            let requests = requests.clone();
+            let (requests, stop) = (requests.clone(), stop.clone());
             tokio::spawn(async move {
                 let mut connection = Connection::open(address).await?;
                 let mut seen = Seen::new();
@@ -202,7 +235,10 @@ pub(crate) async fn open_loop(
                     requests.prepare(n, &mut connection.request);
                     let intended = begun + Duration::from_secs_f64(n as f64 / per_second);
                     sleep_until(intended).await;
-                    let status = connection.exchange().await?;
+                    if stop.load(Ordering::Relaxed) {
+                        return Ok(seen);
+                    }
+                    let status = connection.send(&requests).await?;
                     record(&mut seen, status, intended);
                 }
             })

@@ -17,8 +17,8 @@ const BATCH: usize = 256;
 /// Batched insert of events with one delivery each, 256 a transaction, flushed, as many at once as the engine takes.
 pub(crate) async fn append(engine: Engine, arguments: &BenchArgs) -> Result<Figure, Failure> {
     let mut rounds = Vec::new();
-    for _ in 0..arguments.rounds {
-        let ground = Ground::prepare(arguments, Plan::new(engine, None)).await?;
+    for _ in 0..arguments.rounds() {
+        let ground = Ground::prepare(arguments, Plan::held(engine)).await?;
         let store = ground.open_store().await?;
         rounds.push(round(&store, arguments.round()).await?);
         store.close().await;

@@ -1,24 +1,26 @@
-//! Intake: how many durable acknowledgements, how soon.
+//! Intake: how many durable acknowledgements, how soon. Each stores an event and a delivery, which waits at a paused destination.
 
 use std::time::Duration;
 
 use super::client::{Seen, closed_loop, open_loop};
-use super::setup::{Bench, OwnRuntime, Plan, requests};
+use super::reference::{Kind, Reference};
+use super::requests::requests;
+use super::setup::{Bench, Plan};
 use super::table::{Bar, Figure, Table};
-use super::{BenchArgs, Engine, engine, process, servers};
+use super::{BenchArgs, Engine, engine, process};
 use crate::Failure;
 
 /// Connections that keep an open loop on time.
 pub(crate) const OPEN_LOOP_CONNECTIONS: usize = 256;
-const WARM_UP: Duration = Duration::from_secs(2);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(2);
 
 /// Closed loop: each connection sends again as soon as it is answered.
 pub(crate) async fn closed(arguments: &BenchArgs, keys: bool) -> Result<Table, Failure> {
     let mut table = Table::new(format!("intake, closed loop, {} connections, 1 KiB, signed", arguments.connections));
     let mut bare = Vec::new();
-    for _ in 0..arguments.rounds {
-        let (_runtime, address) = OwnRuntime::start(servers::bare_server())?;
-        let seen = closed_loop(address, requests(keys)?, arguments.connections, arguments.round()).await?;
+    for _ in 0..arguments.rounds() {
+        let server = Reference::start(Kind::Server)?;
+        let seen = closed_loop(server.address, requests(keys)?, arguments.connections, arguments.round()).await?;
         bare.push(seen.per_second());
     }
     let bare = Figure::new("bare axum server", "/s", bare);
@@ -28,7 +30,7 @@ pub(crate) async fn closed(arguments: &BenchArgs, keys: bool) -> Result<Table, F
         let figures = closed_on(arguments, engine, keys).await?;
         let bar = if engine == Engine::Sqlite { 0.30 } else { 0.28 };
         table.push(alone.clone());
-        let [rate, cpu, statements, idle, busy, p50, p99] = figures;
+        let [rate, cpu, statements, busy, p50, p99] = figures;
         table.push(rate.clone().against(&bare).bar(Bar::RatioAtLeast(bar)));
         let same = Figure { what: format!("{}: the same against the engine alone", engine.name()), ..rate };
         table.push(same.against(&alone).bar(Bar::RatioAtLeast(0.55)));
@@ -36,49 +38,37 @@ pub(crate) async fn closed(arguments: &BenchArgs, keys: bool) -> Result<Table, F
         table.push(cpu);
         table.push(p50);
         table.push(p99);
-        table.push(idle.bar(Bar::AtMost(25.0)));
         table.push(busy.bar(Bar::AtMost(120.0)));
     }
     Ok(table)
 }
 
-async fn closed_on(arguments: &BenchArgs, engine: Engine, keys: bool) -> Result<[Figure; 7], Failure> {
-    let mut rounds: [Vec<f64>; 7] = Default::default();
-    for _ in 0..arguments.rounds {
-        let bench = Bench::start(arguments, Plan { keys, ..Plan::new(engine, None) }).await?;
+async fn closed_on(arguments: &BenchArgs, engine: Engine, keys: bool) -> Result<[Figure; 6], Failure> {
+    let mut rounds: [Vec<f64>; 6] = Default::default();
+    for _ in 0..arguments.rounds() {
+        let bench = Bench::start(arguments, Plan { keys, ..Plan::held(engine) }).await?;
         let address = bench.address()?;
-        let idle = process::resident(bench.gateway.pid());
         let requests = requests(keys)?;
         closed_loop(address, requests.clone(), arguments.connections, WARM_UP).await?;
-        let (cpu, statements) = (bench.cpu(), bench.queries("append").await?);
+        let (cpu, statements) = (bench.cpu(), bench.statements(&["append"]).await?);
         let seen = closed_loop(address, requests, arguments.connections, arguments.round()).await?;
         check(&seen)?;
         let cpu = (bench.cpu() - cpu).as_secs_f64() * 1e3 / seen.answered as f64;
-        let statements = (bench.queries("append").await? - statements) / seen.answered as f64;
-        let busy = process::resident(bench.gateway.pid());
-        let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        let values = [
-            seen.per_second(),
-            cpu,
-            statements,
-            mebibytes(idle),
-            mebibytes(busy),
-            seen.quantile_ms(0.5),
-            seen.quantile_ms(0.99),
-        ];
+        let statements = (bench.statements(&["append"]).await? - statements) / seen.answered as f64;
+        let busy = process::resident_mb(bench.gateway.pid());
+        let values = [seen.per_second(), cpu, statements, busy, seen.quantile_ms(0.5), seen.quantile_ms(0.99)];
         for (rounds, value) in rounds.iter_mut().zip(values) {
             rounds.push(value);
         }
         bench.stop()?;
     }
     let name = engine.name();
-    let [rate, cpu, statements, idle, busy, p50, p99] = rounds;
+    let [rate, cpu, statements, busy, p50, p99] = rounds;
     Ok([
         Figure::new(format!("{name}: durable acknowledgements"), "/s", rate),
         Figure::new(format!("{name}: processor time of gateway and store"), "ms/event", cpu),
-        Figure::new(format!("{name}: statements"), "/event", statements),
-        Figure::new(format!("{name}: resident memory, idle"), "MiB", idle),
-        Figure::new(format!("{name}: resident memory, saturated"), "MiB", busy),
+        Figure::new(format!("{name}: statements of intake"), "/event", statements),
+        Figure::new(format!("{name}: resident memory, saturated"), "MB", busy),
         Figure::new(format!("{name}: acknowledgement p50"), "ms", p50),
         Figure::new(format!("{name}: acknowledgement p99"), "ms", p99),
     ])
@@ -89,20 +79,21 @@ pub(crate) async fn steady(arguments: &BenchArgs, rate: f64) -> Result<Table, Fa
     let mut table =
         Table::new(format!("intake, open loop at {rate}/s, {} s a round, 1 KiB, signed", arguments.seconds));
     let mut rounds = Vec::new();
-    for _ in 0..arguments.rounds {
-        let (_runtime, address) = OwnRuntime::start(servers::bare_server())?;
-        rounds.push(open_loop(address, requests(false)?, OPEN_LOOP_CONNECTIONS, rate, arguments.round()).await?);
+    for _ in 0..arguments.rounds() {
+        let server = Reference::start(Kind::Server)?;
+        let (requests, connections) = (requests(false)?, OPEN_LOOP_CONNECTIONS);
+        rounds.push(open_loop(server.address, requests, connections, rate, arguments.round()).await?);
     }
     for figure in quantiles("bare axum server", &rounds) {
         table.push(figure);
     }
     for engine in arguments.engines() {
         let mut rounds = Vec::new();
-        for _ in 0..arguments.rounds {
-            let bench = Bench::start(arguments, Plan::new(engine, None)).await?;
-            let requests = requests(false)?;
-            open_loop(bench.address()?, requests.clone(), OPEN_LOOP_CONNECTIONS, rate, WARM_UP).await?;
-            let seen = open_loop(bench.address()?, requests, OPEN_LOOP_CONNECTIONS, rate, arguments.round()).await?;
+        for _ in 0..arguments.rounds() {
+            let bench = Bench::start(arguments, Plan::held(engine)).await?;
+            let (address, connections) = (bench.address()?, OPEN_LOOP_CONNECTIONS);
+            open_loop(address, requests(false)?, connections, rate, WARM_UP).await?;
+            let seen = open_loop(address, requests(false)?, connections, rate, arguments.round()).await?;
             check(&seen)?;
             rounds.push(seen);
             bench.stop()?;

@@ -13,12 +13,12 @@ pub(crate) fn cpu(pid: u32, children: bool) -> Duration {
     Duration::from_millis(total * 10)
 }
 
-/// Resident memory in bytes.
-pub(crate) fn resident(pid: u32) -> u64 {
+/// Resident memory in megabytes (1,000,000 bytes).
+pub(crate) fn resident_mb(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    kibibytes.unwrap_or(0) * 1_024
+    kibibytes.unwrap_or(0) as f64 * 1_024.0 / 1e6
 }
 
 fn ticks(pid: u32) -> u64 {

@@ -1,25 +1,19 @@
-//! Gateways, references and requests to measure with.
+//! Gateways to measure, with their databases.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use spillway_signature::{HmacOptions, Outgoing, Provider, SchemeOptions, sign_as};
 use spillway_store::postgres::{PostgresSettings, PostgresStore};
 use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{Store, Unobserved};
 use spillway_testkit::{Postgres, PostgresOptions, Redis};
 use tempfile::TempDir;
 
-use super::client::{NUMBER, Requests};
+use super::requests::SECRET;
 use super::{BenchArgs, Engine};
 use crate::Failure;
 use crate::gateway::Gateway;
-
-const SECRET: &str = "a secret for measurements";
-/// Bodies that differ, so that no part of the way can remember one.
-const BODIES: usize = 256;
-const BODY_BYTES: usize = 1_024;
 
 /// What is measured: an engine, and how the gateway on it is set up.
 #[derive(Debug, Clone)]
@@ -31,17 +25,29 @@ pub(crate) struct Plan {
     pub(crate) keys: bool,
     /// One process for the API and one for deliveries, with Redis between them. Needs PostgreSQL.
     pub(crate) two_nodes: bool,
-    /// Further lines of the section `[delivery]`.
-    pub(crate) delivery: &'static str,
+    /// Whether deliveries are stored and wait: the destination is paused.
+    pub(crate) held: bool,
+    /// Further lines of the settings file, such as another section.
+    pub(crate) more: String,
 }
 
 impl Plan {
-    /// One process on `engine` that delivers to `destination`, if there is one.
-    pub(crate) fn new(engine: Engine, destination: Option<SocketAddr>) -> Self {
-        let destinations = destination.map(|address| format!("http://{address}/hooks")).into_iter().collect();
-        Self { engine, destinations, keys: false, two_nodes: false, delivery: "" }
+    /// One process on `engine` that delivers to `destination`.
+    pub(crate) fn to(engine: Engine, destination: SocketAddr) -> Self {
+        let destinations = vec![format!("http://{destination}/hooks")];
+        Self { engine, destinations, keys: false, two_nodes: false, held: false, more: String::new() }
+    }
+
+    /// One process on `engine` that stores each event with a delivery, and delivers none of them.
+    pub(crate) fn held(engine: Engine) -> Self {
+        // Nobody is asked for this address while its destination is paused.
+        Self { held: true, ..Self::to(engine, SocketAddr::from(([127, 0, 0, 1], 9))) }
     }
 }
+
+/// A queue that cannot be reached takes no deliveries. One that takes them hands them to the worker, which writes down that it gives them
+/// back, because their destination is paused.
+const NO_REDIS: &str = "redis://127.0.0.1:9";
 
 /// Disk and database of a measurement, on which gateways are started.
 pub(crate) struct Ground {
@@ -51,6 +57,8 @@ pub(crate) struct Ground {
     _redis: Option<Redis>,
     folder: TempDir,
     config: PathBuf,
+    /// The key that the first start with this database printed.
+    admin_key: Option<String>,
 }
 
 impl Ground {
@@ -72,16 +80,18 @@ impl Ground {
             Some(postgres) => format!("url = \"{}\"", postgres.url()),
             None => format!("data_dir = \"{}\"", folder.path().join("data").display()),
         };
-        if let Some(redis) = &redis {
-            store.push_str(&format!("\n[redis]\nurl = \"{}\"", redis.url()));
+        let redis_url = redis.as_ref().map(Redis::url);
+        if let Some(url) = redis_url.or_else(|| plan.held.then(|| NO_REDIS.to_owned())) {
+            store.push_str(&format!("\n[redis]\nurl = \"{url}\""));
         }
         let config = folder.path().join("spillway.toml");
         std::fs::write(&config, settings(&store, &plan))?;
-        Ok(Self { plan, program: arguments.common.gateway.clone(), postgres, _redis: redis, folder, config })
+        let program = arguments.common.gateway.clone();
+        Ok(Self { plan, program, postgres, _redis: redis, folder, config, admin_key: None })
     }
 
     /// Starts a gateway, or two nodes of one.
-    pub(crate) fn start(self) -> Result<Bench, Failure> {
+    pub(crate) fn start(mut self) -> Result<Bench, Failure> {
         let log = PathBuf::from("target/bench/gateway.log");
         let roles: &[&[&str]] = if self.plan.two_nodes { &[&["--role", "api"], &["--role", "worker"]] } else { &[&[]] };
         let mut nodes = roles
@@ -89,6 +99,7 @@ impl Ground {
             .map(|role| Gateway::start(&self.program, &self.config, role, &log))
             .collect::<Result<Vec<_>, _>>()?;
         let gateway = nodes.remove(0);
+        self.admin_key = self.admin_key.or_else(|| gateway.admin_key.clone());
         Ok(Bench { gateway, worker: nodes.pop(), ground: self })
     }
 
@@ -117,7 +128,22 @@ pub(crate) struct Bench {
 impl Bench {
     /// Prepares the ground and starts a gateway on it.
     pub(crate) async fn start(arguments: &BenchArgs, plan: Plan) -> Result<Self, Failure> {
-        Ground::prepare(arguments, plan).await?.start()
+        let held = plan.held;
+        let bench = Ground::prepare(arguments, plan).await?.start()?;
+        if held {
+            bench.ask("POST", "/api/v1/destinations/sink-0/pause").await?;
+        }
+        Ok(bench)
+    }
+
+    /// The key that the first start with this database printed.
+    pub(super) fn admin_key(&self) -> Result<&str, Failure> {
+        Ok(self.ground.admin_key.as_deref().ok_or("the gateway printed no admin key")?)
+    }
+
+    /// The process that delivers.
+    pub(crate) fn delivering(&self) -> &Gateway {
+        self.worker.as_ref().unwrap_or(&self.gateway)
     }
 
     /// Stops the gateway and gives the ground back.
@@ -138,34 +164,6 @@ impl Bench {
         super::process::cpu(self.gateway.pid(), false)
             + worker
             + postgres.map_or_else(Default::default, |pid| super::process::cpu(pid, true))
-    }
-
-    /// How many statements of this kind the engine has executed, by the gateway's own count.
-    pub(crate) async fn queries(&self, kind: &str) -> Result<f64, Failure> {
-        let name = format!("spillway_store_query_seconds_count{{query=\"{kind}\"}} ");
-        let text = get(self.address()?, "/metrics").await?;
-        let line = text.lines().find_map(|line| line.strip_prefix(&name)).ok_or("a metric is missing")?;
-        Ok(line.split_whitespace().next().unwrap_or_default().parse()?)
-    }
-
-    /// The bound below which 95 % of the statements of this kind stayed, in milliseconds, as fine as the histogram is.
-    pub(crate) async fn query_p95_ms(&self, kind: &str) -> Result<f64, Failure> {
-        let total = self.queries(kind).await?;
-        let text = get(self.address()?, "/metrics").await?;
-        let of_kind = format!("query=\"{kind}\"");
-        let buckets = text.lines().filter_map(|line| line.strip_prefix("spillway_store_query_seconds_bucket{"));
-        for (labels, count) in
-            buckets.filter_map(|line| line.split_once("} ")).filter(|(labels, _)| labels.contains(&of_kind))
-        {
-            let bound = labels.split("le=\"").nth(1).and_then(|rest| rest.split('"').next()?.parse::<f64>().ok());
-            let count = count.split_whitespace().next().and_then(|count| count.parse::<f64>().ok());
-            if let (Some(bound), Some(count)) = (bound, count)
-                && count >= total * 0.95
-            {
-                return Ok(bound * 1e3);
-            }
-        }
-        Err(format!("the histogram of {kind} has no bound for its 95th percentile").into())
     }
 }
 
@@ -197,64 +195,6 @@ fn settings(store: &str, plan: &Plan) -> String {
          [log]\nfilter = \"warn\"\n\
          [[sources]]\nname = \"bench\"\nprovider = \"hmac\"\nsecrets = [\"{SECRET}\"]\n{idempotency}\n\
          [sources.hmac]\nheader = \"x-signature\"\n{deliveries}",
-        plan.delivery
+        plan.more
     )
-}
-
-/// Signed requests with 1 KiB bodies, each with its number; as its idempotency key too, if `keys`.
-pub(crate) fn requests(keys: bool) -> Result<Arc<Requests>, Failure> {
-    let options = SchemeOptions { hmac: Some(HmacOptions::new("x-signature")), ..SchemeOptions::default() };
-    let key = if keys { format!("x-key: {NUMBER}\r\n") } else { format!("x-number: {NUMBER}\r\n") };
-    let request = |n: usize| {
-        let mut body = format!("{{\"n\":{n},\"data\":\"").into_bytes();
-        body.extend((0..BODY_BYTES - body.len() - 2).map(|i| b'a' + ((i * 7 + n) % 26) as u8));
-        body.extend_from_slice(b"\"}");
-        let outgoing = Outgoing { id: "", body: &body, path_and_query: "/in/bench", now_unix_ms: 0 };
-        let signed = sign_as(Provider::Hmac, SECRET, &options, &outgoing)?;
-        let headers: String = signed.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let mut request = format!(
-            "POST /in/bench HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\ncontent-type: application/json\r\n\
-             {headers}{key}content-length: {}\r\n\r\n",
-            body.len()
-        )
-        .into_bytes();
-        request.extend_from_slice(&body);
-        Ok(request)
-    };
-    Ok(Requests::new((0..BODIES).map(request).collect::<Result<_, Failure>>()?))
-}
-
-/// A runtime of its own with as many threads as the gateway's, for a reference. Its tasks end when it is dropped.
-pub(crate) struct OwnRuntime(Option<tokio::runtime::Runtime>);
-
-impl OwnRuntime {
-    /// Starts the runtime and does `work` on it.
-    pub(crate) fn start<T: Send + 'static>(
-        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
-    ) -> Result<(Self, T), Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let (sender, receiver) = std::sync::mpsc::channel();
-        runtime.spawn(async move { sender.send(work.await) });
-        let own = Self(Some(runtime));
-        let value = receiver.recv()??;
-        Ok((own, value))
-    }
-}
-
-impl Drop for OwnRuntime {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-async fn get(address: SocketAddr, path: &str) -> Result<String, Failure> {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut stream = tokio::net::TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
 }

@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<Table, Failure> {
     let body = vec![b'x'; 1_024];
     let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
     let tag = hmac::sign(&key, &body);
-    let rounds = arguments.rounds;
+    let rounds = arguments.rounds();
     let alone = figure("ring: HMAC-SHA256", rounds, || hmac::verify(&key, black_box(&body), tag.as_ref()).is_ok());
     let ours = verification(Provider::Github, "secret", &body)?;
     let ours = figure("github: HMAC-SHA256", rounds, ours).against(&alone).bar(Bar::AtMost(3.0));

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use spillway_testkit::{Postgres, Redis};
+use spillway_testkit::{Postgres, PostgresOptions, Redis};
 
+use super::clock::SteppedClock;
 use super::disk::SmallDisk;
 use super::node::{Node, Role};
 use super::report::Ran;
@@ -35,18 +36,18 @@ impl Machines {
     pub(super) async fn start(settings: &ChaosSettings, steady: &str, troubled: &str) -> Result<Self, Failure> {
         let folder = settings.folder.as_path();
         let mut not_run = BTreeMap::new();
-        let mut postgres = None;
         let mut disk = None;
-        match settings.engine {
-            Engine::Postgres => postgres = Some(Postgres::start().await),
-            Engine::Sqlite => match SmallDisk::mount(&folder.join("data")) {
-                Ok(mounted) => disk = Some(mounted),
-                Err(reason) => drop(not_run.insert(FaultKind::FullDisk, reason)),
-            },
+        match SmallDisk::mount((settings.rate * settings.duration.as_secs_f64()) as u64) {
+            Ok(mounted) => disk = Some(mounted),
+            Err(reason) => drop(not_run.insert(FaultKind::FullDisk, reason)),
         }
+        let postgres = match settings.engine {
+            Engine::Postgres => Some(Postgres::start_with(postgres_options(disk.as_ref())).await),
+            Engine::Sqlite => None,
+        };
         let redis = if settings.redis { Some(Redis::start().await) } else { None };
         let config = folder.join("spillway.toml");
-        let database = folder.join("data").join("spillway.db");
+        let database = disk.as_ref().map_or(folder, SmallDisk::path).join("data").join("spillway.db");
         let store = match &postgres {
             Some(postgres) => format!("url = \"{}\"", postgres.url()),
             None => format!("url = \"sqlite://{}\"", database.display()),
@@ -109,10 +110,18 @@ impl Machines {
                 disk.fill()?;
                 tokio::time::sleep(fault.lasts).await;
                 disk.free()?;
+                if let Some(postgres) = &mut self.postgres {
+                    postgres.recover().await;
+                }
             }
             FaultKind::ClockStep => {
                 let node = &self.nodes[fault.node % self.nodes.len()];
                 let clock = node.clock.as_ref().ok_or("the clock cannot be stepped")?;
+                if !node.pid().is_some_and(SteppedClock::moves) {
+                    let reason = "the gateway runs without libfaketime, although it was started with it".to_owned();
+                    self.not_run.insert(FaultKind::ClockStep, reason);
+                    return Ok(());
+                }
                 clock.step(fault.step_seconds)?;
                 tokio::time::sleep(fault.lasts).await;
                 clock.step(0)?;
@@ -163,6 +172,13 @@ fn roles(nodes: usize) -> Vec<(Role, usize)> {
         return vec![(Role::All, 1)];
     }
     (1..=nodes).flat_map(|n| [(Role::Api, n), (Role::Worker, n)]).collect()
+}
+
+/// On the small disk, if there is one, with a log that leaves room for data.
+fn postgres_options(disk: Option<&SmallDisk>) -> PostgresOptions {
+    let log = [("min_wal_size", "32MB"), ("max_wal_size", "64MB")];
+    let settings = log.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    PostgresOptions { settings, parent_dir: disk.map(|disk| disk.path().to_owned()), ..PostgresOptions::default() }
 }
 
 /// Patience is short, so that a run sees leases end and retries happen.

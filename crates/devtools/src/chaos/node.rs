@@ -73,6 +73,11 @@ impl Node {
         Ok(())
     }
 
+    /// Process id, while it runs.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.gateway.as_ref().map(Gateway::pid)
+    }
+
     /// SIGKILL.
     pub(super) fn kill(&mut self) {
         if let Some(gateway) = self.gateway.take() {

@@ -57,7 +57,7 @@ pub struct ChaosReport {
     pub duplicates: BTreeMap<String, usize>,
     /// Faults that happened, by kind.
     pub faults: BTreeMap<FaultKind, usize>,
-    /// Faults that this machine cannot have, with the reason.
+    /// Faults that this machine cannot have, with the reason. They are violations unless they were allowed to be missing.
     pub not_run: BTreeMap<FaultKind, String>,
     /// Longest time between two acknowledgements, in milliseconds.
     pub longest_outage_ms: u64,
@@ -87,6 +87,9 @@ impl fmt::Display for ChaosReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |counts: Vec<String>| if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
         let count = |n: usize| grouped(n as f64);
+        let redis = if self.redis { ", Redis" } else { "" };
+        let processes = if self.nodes == 0 { 1 } else { 2 * self.nodes };
+        writeln!(f, "set-up      {}{redis}, {processes} of our processes", self.engine.name())?;
         writeln!(f, "seed        {}", self.seed)?;
         writeln!(
             f,

@@ -26,7 +26,7 @@ pub enum FaultKind {
     FlushRedis,
     /// SIGKILL of every PostgreSQL process, and recovery.
     KillPostgres,
-    /// No space is left where the embedded database is.
+    /// No space is left where the database is.
     FullDisk,
     /// The wall clock of one process is wrong for some seconds, ahead or behind.
     ClockStep,
@@ -96,9 +96,9 @@ impl Topology {
         } else {
             vec![FaultKind::KillApi, FaultKind::KillWorker]
         };
-        match self.engine {
-            Engine::Sqlite => kinds.push(FaultKind::FullDisk),
-            Engine::Postgres => kinds.push(FaultKind::KillPostgres),
+        kinds.push(FaultKind::FullDisk);
+        if self.engine == Engine::Postgres {
+            kinds.push(FaultKind::KillPostgres);
         }
         if self.redis {
             kinds.extend([FaultKind::KillRedis, FaultKind::FlushRedis]);

@@ -157,14 +157,19 @@ impl Aggregates {
         self.windows.iter_mut().for_each(|window| window.tick(now));
     }
 
+    /// The samples in a threshold's window, and how much of the run lies in it.
+    pub(crate) fn window(&self, threshold: &Threshold) -> Option<(Values, Duration)> {
+        let length = threshold.expression.window?;
+        let window = self.windows.iter().find(|window| window.is(&threshold.selector, length))?;
+        Some((window.values(), window.covered()))
+    }
+
     pub(crate) fn value(&self, threshold: &Threshold, elapsed: Duration) -> Option<f64> {
         let metric = Metric::from_str(&threshold.selector.metric).ok()?;
         let aggregation = threshold.expression.aggregation;
-        if let Some(length) = threshold.expression.window
-            && metric.kind() != MetricKind::Gauge
-        {
-            let window = self.windows.iter().find(|window| window.is(&threshold.selector, length))?;
-            return window.values().aggregate(aggregation, window.covered());
+        if threshold.expression.window.is_some() && metric.kind() != MetricKind::Gauge {
+            let (values, covered) = self.window(threshold)?;
+            return values.aggregate(aggregation, covered);
         }
         let matching =
             self.cells.iter().filter(|cell| cell.metric == metric && cell.tags.matches(&threshold.selector.tags));

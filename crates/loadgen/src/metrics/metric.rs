@@ -4,7 +4,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use spillway_slo::threshold::MetricKind;
 
-/// A metric under k6's name, and the two of ours that keep an arrival-rate run honest.
+/// A metric under k6's name, and those of ours: two that keep an arrival-rate run honest, and the time of a WebSocket reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -56,6 +56,8 @@ pub enum Metric {
     WsMsgsSent,
     /// WebSocket messages received.
     WsMsgsReceived,
+    /// From sending a WebSocket message to its reply.
+    WsMessageDuration,
 }
 
 /// What a metric's numbers mean.
@@ -78,7 +80,7 @@ pub struct UnknownMetric(pub String);
 
 impl Metric {
     /// Every metric, each at the place of its own number.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::HttpReqs,
         Self::HttpReqFailed,
         Self::HttpReqDuration,
@@ -103,6 +105,7 @@ impl Metric {
         Self::WsSessionDuration,
         Self::WsMsgsSent,
         Self::WsMsgsReceived,
+        Self::WsMessageDuration,
     ];
 
     /// The name in options and reports.
@@ -132,6 +135,7 @@ impl Metric {
             Self::WsSessionDuration => "ws_session_duration",
             Self::WsMsgsSent => "ws_msgs_sent",
             Self::WsMsgsReceived => "ws_msgs_received",
+            Self::WsMessageDuration => "ws_message_duration",
         }
     }
 
@@ -159,7 +163,8 @@ impl Metric {
             | Self::IterationStartDelay
             | Self::ResponseFromIntended
             | Self::WsConnecting
-            | Self::WsSessionDuration => MetricKind::Trend,
+            | Self::WsSessionDuration
+            | Self::WsMessageDuration => MetricKind::Trend,
         }
     }
 

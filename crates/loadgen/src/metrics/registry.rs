@@ -14,6 +14,7 @@ use super::recorder::{BATCH, Entry, LOG_LIMIT, Log, Recorder};
 use super::snapshot::Snapshot;
 use super::tags::{Series, Tags};
 use super::timeline::Second;
+use super::values::Values;
 
 /// What a registry must know before the first sample.
 #[derive(Debug, Clone)]
@@ -158,6 +159,13 @@ impl Registry {
     /// A window that was not among [`RegistrySettings::thresholds`] has no value.
     pub fn value(&self, threshold: &Threshold, elapsed: Duration) -> Option<f64> {
         self.aggregates.lock().value(threshold, elapsed)
+    }
+
+    /// The samples in a threshold's window as of the last [`tick`](Self::tick), and how much of the run lies in it, so that windows of
+    /// several generators can be added up. `None` for a threshold without a window, one on a gauge, and one that was not among
+    /// [`RegistrySettings::thresholds`].
+    pub fn window(&self, threshold: &Threshold) -> Option<(Values, Duration)> {
+        self.aggregates.lock().window(threshold)
     }
 
     /// The second that ended with the last [`tick`](Self::tick).

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::metric::Metric;
 use super::snapshot::Snapshot;
+use super::values::Values;
 
 /// Puts the snapshots of a distributed run together. They may come late, in any order and more than once.
 #[derive(Debug, Clone)]
@@ -59,6 +61,14 @@ impl Shards {
     pub fn so_far(&self) -> Snapshot {
         let sequence = self.newest.values().map(|snapshot| snapshot.sequence).sum();
         Snapshot::new(None, sequence, Snapshot::sum(self.newest.values()))
+    }
+
+    /// A metric over all series that have these tags, of all shards as far as they are known. `None` without samples, but a counter is
+    /// zero then.
+    pub fn total(&self, metric: Metric, tags: &[(String, String)]) -> Option<Values> {
+        let series = self.newest.values().flat_map(|snapshot| &snapshot.series);
+        let matching = series.filter(|series| series.tags.matches(tags));
+        Values::total(metric.kind(), matching.filter_map(|series| series.values.get(&metric)))
     }
 
     /// The whole run, as one generator would have measured it.

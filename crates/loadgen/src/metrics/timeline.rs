@@ -9,6 +9,9 @@ use super::trend::Trend;
 /// Points of a time line at most. When there are as many, each two neighbours become one, so that a day has as many points as an hour.
 pub const MOST_SECONDS: usize = 4_000;
 
+/// The rest of a second at a run's end that is shorter belongs to the point before it: its few requests are no point of a curve.
+const SHORTEST_MS: f64 = 500.0;
+
 /// What happened in one second of a run, or in several that were joined because the run is long.
 ///
 /// In a joined point percentiles and users are those of its worst second; percentiles of different seconds are never averaged.
@@ -46,22 +49,34 @@ impl Second {
 
     /// Takes in the point that follows.
     fn join(&mut self, next: &Self) {
+        self.duration_ms += next.duration_ms;
+        self.vus = self.vus.max(next.vus);
+        self.add(next);
+    }
+
+    /// Takes in what another generator did at the same time: what was counted adds up, users too, percentiles are those of the worse one.
+    pub(crate) fn overlay(&mut self, other: &Self) {
+        self.at_ms = self.at_ms.min(other.at_ms);
+        self.duration_ms = self.duration_ms.max(other.duration_ms);
+        self.vus = self.vus.saturating_add(other.vus);
+        self.add(other);
+    }
+
+    fn add(&mut self, other: &Self) {
         // Where one has no samples the other one counts: `None` is smaller than any number.
-        let worse = |own: &mut Option<f64>, next: Option<f64>| {
-            if *own < next {
-                *own = next;
+        let worse = |own: &mut Option<f64>, other: Option<f64>| {
+            if *own < other {
+                *own = other;
             }
         };
-        self.duration_ms += next.duration_ms;
-        self.requests += next.requests;
-        self.errors += next.errors;
-        self.iterations += next.iterations;
-        self.dropped += next.dropped;
-        self.vus = self.vus.max(next.vus);
-        worse(&mut self.p50_ms, next.p50_ms);
-        worse(&mut self.p95_ms, next.p95_ms);
-        worse(&mut self.p99_ms, next.p99_ms);
-        worse(&mut self.from_intended_p99_ms, next.from_intended_p99_ms);
+        self.requests = self.requests.saturating_add(other.requests);
+        self.errors = self.errors.saturating_add(other.errors);
+        self.iterations = self.iterations.saturating_add(other.iterations);
+        self.dropped = self.dropped.saturating_add(other.dropped);
+        worse(&mut self.p50_ms, other.p50_ms);
+        worse(&mut self.p95_ms, other.p95_ms);
+        worse(&mut self.p99_ms, other.p99_ms);
+        worse(&mut self.from_intended_p99_ms, other.from_intended_p99_ms);
     }
 }
 
@@ -74,11 +89,51 @@ pub(crate) struct Timeline {
     duration: Trend,
     from_intended: Trend,
     last: Second,
+    points: Points,
+}
+
+/// Seconds in their order, or several joined to one when there are more than [`MOST_SECONDS`].
+#[derive(Debug)]
+pub(crate) struct Points {
     points: Vec<Second>,
     /// Seconds in a point.
     stride: u32,
     /// Seconds in the newest point.
     filled: u32,
+}
+
+impl Default for Points {
+    fn default() -> Self {
+        Self { points: Vec::new(), stride: 1, filled: 1 }
+    }
+}
+
+impl Points {
+    pub(crate) fn push(&mut self, second: &Second) {
+        if second.duration_ms < SHORTEST_MS
+            && let Some(newest) = self.points.last_mut()
+        {
+            newest.join(second);
+            return;
+        }
+        if self.filled < self.stride
+            && let Some(newest) = self.points.last_mut()
+        {
+            newest.join(second);
+            self.filled += 1;
+            return;
+        }
+        if self.points.len() == MOST_SECONDS {
+            self.points = self.points.chunks(2).map(joined).collect();
+            self.stride *= 2;
+        }
+        self.points.push(second.clone());
+        self.filled = 1;
+    }
+
+    pub(crate) fn seconds(&self) -> Vec<Second> {
+        self.points.clone()
+    }
 }
 
 impl Timeline {
@@ -90,9 +145,7 @@ impl Timeline {
             duration: Trend::new(),
             from_intended: Trend::new(),
             last: Second::default(),
-            points: Vec::new(),
-            stride: 1,
-            filled: 1,
+            points: Points::default(),
         }
     }
 
@@ -129,23 +182,7 @@ impl Timeline {
         self.duration.clear();
         self.from_intended.clear();
         self.ticked = now;
-        self.append();
-    }
-
-    fn append(&mut self) {
-        if self.filled < self.stride
-            && let Some(newest) = self.points.last_mut()
-        {
-            newest.join(&self.last);
-            self.filled += 1;
-            return;
-        }
-        if self.points.len() == MOST_SECONDS {
-            self.points = self.points.chunks(2).map(joined).collect();
-            self.stride *= 2;
-        }
-        self.points.push(self.last.clone());
-        self.filled = 1;
+        self.points.push(&self.last);
     }
 
     pub(crate) fn last(&self) -> &Second {
@@ -153,7 +190,7 @@ impl Timeline {
     }
 
     pub(crate) fn seconds(&self) -> Vec<Second> {
-        self.points.clone()
+        self.points.seconds()
     }
 }
 
@@ -209,6 +246,19 @@ mod tests {
         let second = timeline.last();
         assert_eq!((second.at_ms, second.requests, second.p99_ms), (2_000.0, 0, None));
         assert_eq!(timeline.seconds().len(), 2);
+    }
+
+    #[test]
+    fn the_rest_of_a_second_belongs_to_the_one_before() {
+        let began = Instant::now();
+        let mut timeline = Timeline::new(began);
+        timeline.observe(Metric::HttpReqs, 10);
+        timeline.tick(began + SECOND, 2);
+        timeline.observe(Metric::HttpReqs, 1);
+        timeline.tick(began + SECOND + SECOND / 100, 0);
+        let points = timeline.seconds();
+        assert_eq!(points.len(), 1);
+        assert_eq!((points[0].requests, points[0].duration_ms, points[0].vus), (11, 1_010.0, 2));
     }
 
     #[test]

@@ -44,8 +44,8 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// What the process does. Default all.
     pub role: Role,
-    /// Where senders and people reach this server, for links and for schemes that sign the URL. Default none: taken from
-    /// the request.
+    /// Where senders and people reach this server. Over `https` answers tell browsers to stay with TLS, also when a proxy ends it.
+    /// Default none: `listen` is what they reach.
     pub public_url: Option<HttpUrl>,
     /// Largest request body; a larger one is answered 413, chunked or not. Default 1 MiB, at most 64 MiB.
     pub max_body: ByteSize,
@@ -112,6 +112,12 @@ impl Default for ServerSettings {
 }
 
 impl ServerSettings {
+    /// Whether clients reach this server over TLS, which it or a proxy before it ends.
+    #[must_use]
+    pub fn is_reached_by_tls(&self) -> bool {
+        self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.as_str().starts_with("https://"))
+    }
+
     pub(crate) fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
         let wait = Duration::from_millis(100)..=Duration::from_secs(600);

@@ -20,16 +20,18 @@ pub struct StoreSettings {
     pub url: StoreUrl,
     /// The directory of the embedded database. Default `spillway-data`, or where the SQLite URL points.
     pub data_dir: PathBuf,
-    /// Connections that are kept open. Default 10, at most 1000. Alias `DB_POOL_SIZE`.
+    /// Connections that are kept open; on SQLite those that read, beside the one that writes. Default 10, at most 1000. Alias
+    /// `DB_POOL_SIZE`.
     pub pool_size: u32,
-    /// Connections beyond `pool_size` under load. Default 20, at most 1000. Alias `DB_MAX_OVERFLOW`.
+    /// Connections beyond `pool_size` under load; PostgreSQL only. Default 20, at most 1000. Alias `DB_MAX_OVERFLOW`.
     pub max_overflow: u32,
     /// Longest wait for a connection. Default 5 s. Alias `DB_POOL_TIMEOUT`, in seconds.
     pub pool_timeout: Duration,
-    /// Longest life of a connection, after which it is replaced. Zero never replaces it. Default 30 min. Alias
+    /// Longest life of a connection, after which it is replaced; PostgreSQL only. Zero never replaces it. Default 30 min. Alias
     /// `DB_POOL_RECYCLE`, in seconds, or -1 for never.
     pub pool_recycle: Duration,
-    /// A connection beyond `pool_size` that was not used for so long is closed. Zero never closes it. Default 10 min.
+    /// A connection beyond `pool_size` that was not used for so long is closed; PostgreSQL only. Zero never closes it. Default
+    /// 10 min.
     pub idle_timeout: Duration,
     /// Share of the pool in use that is a warning, 0 to 1. Default 0.8.
     pub pool_warn_ratio: f64,

@@ -23,7 +23,7 @@ pub(super) struct Sessions {
     at_hand: Mutex<Vec<Kept>>,
     most_at_hand: usize,
     waiting: AtomicUsize,
-    max_lifetime: Duration,
+    max_lifetime: Option<Duration>,
     last_failure: Arc<Mutex<Option<Instant>>>,
     observer: Arc<dyn StoreObserver>,
 }
@@ -68,8 +68,8 @@ impl Sessions {
             .max_connections(settings.max_connections())
             .min_connections(settings.pool_size.min(settings.max_connections()))
             .acquire_timeout(settings.pool_timeout)
-            .max_lifetime(settings.pool_recycle)
-            .idle_timeout(settings.idle_timeout)
+            .max_lifetime(unless_zero(settings.pool_recycle))
+            .idle_timeout(unless_zero(settings.idle_timeout))
             .test_before_acquire(false)
             .before_acquire(move |connection, metadata| {
                 let since_failure = failure.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed());
@@ -85,7 +85,7 @@ impl Sessions {
             at_hand: Mutex::default(),
             most_at_hand: (settings.append_parallelism + 4).min(settings.max_connections() as usize),
             waiting: AtomicUsize::new(0),
-            max_lifetime: settings.pool_recycle,
+            max_lifetime: unless_zero(settings.pool_recycle),
             last_failure,
             observer,
         }
@@ -100,7 +100,7 @@ impl Sessions {
         // Announced before looking: whoever is done after the look sees the announcement and returns its connection to the pool.
         let waiting = Waiting::new(&self.waiting);
         let kept = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if let Some(Kept { connection, opened }) = kept.filter(|kept| kept.opened.elapsed() < self.max_lifetime) {
+        if let Some(Kept { connection, opened }) = kept.filter(|kept| self.is_young(kept)) {
             self.observer.pool_wait(Duration::ZERO);
             return Ok(Session { connection, opened, begun, statements: 0 });
         }
@@ -119,6 +119,10 @@ impl Sessions {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn is_young(&self, kept: &Kept) -> bool {
+        self.max_lifetime.is_none_or(|longest| kept.opened.elapsed() < longest)
     }
 
     /// Ends a piece of work on `rows` rows: reports it, and keeps the connection when it is sound.
@@ -169,6 +173,11 @@ impl Sessions {
         self.release();
         closed.await;
     }
+}
+
+/// A limit, of which zero is none.
+fn unless_zero(limit: Duration) -> Option<Duration> {
+    Some(limit).filter(|limit| !limit.is_zero())
 }
 
 /// Counts a caller that waits for the pool.

@@ -15,6 +15,9 @@ pub(super) async fn version(pool: &SqlitePool) -> Result<u64, StoreError> {
     Ok(row.try_get::<i64, _>(0)?.cast_unsigned())
 }
 
+/// Statements of [`load`].
+pub(super) const LOAD_STATEMENTS: u32 = 5;
+
 /// Everything in one read transaction, so that version and content belong together.
 pub(super) async fn load(pool: &SqlitePool) -> Result<Configuration, StoreError> {
     let mut transaction = pool.begin().await?;

@@ -44,6 +44,17 @@ pub(super) enum Kind {
     Renew(usize),
 }
 
+impl Kind {
+    /// Statements in its text, without `BEGIN` and `COMMIT`.
+    pub(super) const fn statements(self) -> u32 {
+        match self {
+            Self::Append { events, deliveries } => (events > 0) as u32 + (deliveries > 0) as u32,
+            Self::Settle { attempts, .. } => (attempts > 0) as u32 + 1,
+            Self::Keys(_) | Self::Owners(_) | Self::Claim(_) | Self::Renew(_) => 1,
+        }
+    }
+}
+
 /// One text: what it does, and whether it begins and ends the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Text {

@@ -45,7 +45,14 @@ pub(super) struct Writer {
     observer: Arc<dyn StoreObserver>,
     checkpoints: Checkpoints,
     begun: bool,
-    statements: u32,
+    /// Statements of the work that is under way, tries that were given up included.
+    statements: Statements,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Statements {
+    append: u32,
+    settle: u32,
 }
 
 impl Writer {
@@ -63,7 +70,16 @@ impl Writer {
         }
         let window = settings.idempotency_window;
         let texts = Texts::default();
-        Ok(Self { connection, texts, keys, window, observer, checkpoints, begun: false, statements: 0 })
+        Ok(Self {
+            connection,
+            texts,
+            keys,
+            window,
+            observer,
+            checkpoints,
+            begun: false,
+            statements: Statements::default(),
+        })
     }
 
     /// Works until the store is closed or dropped.
@@ -102,17 +118,13 @@ impl Writer {
         if operations.is_empty() {
             return;
         }
-        let start = Instant::now();
-        match self.transact(&operations).await {
-            Ok(outcomes) => {
-                self.observe(&operations, start.elapsed());
-                answer(operations, outcomes);
-            }
+        match self.transact_observed(&operations).await {
+            Ok(outcomes) => answer(operations, outcomes),
             Err(error) if operations.len() == 1 || error.is_transient() => refuse(operations, &error),
             Err(_) => {
                 for operation in operations {
                     let alone = vec![operation];
-                    match self.transact(&alone).await {
+                    match self.transact_observed(&alone).await {
                         Ok(outcomes) => answer(alone, outcomes),
                         Err(error) => refuse(alone, &error),
                     }
@@ -121,27 +133,38 @@ impl Writer {
         }
     }
 
+    async fn transact_observed(&mut self, operations: &[Operation]) -> Result<Vec<Outcome>, StoreError> {
+        let start = Instant::now();
+        self.statements = Statements::default();
+        let result = self.transact(operations).await;
+        self.observe(operations, start.elapsed());
+        result
+    }
+
     fn observe(&self, operations: &[Operation], elapsed: Duration) {
         let (mut appended, mut settled) = (0, 0);
         for operation in operations {
             match operation {
                 Operation::Append { events, .. } => appended += events.len(),
                 Operation::Settle { settlements, .. } => settled += settlements.len(),
-                Operation::Renew { leases, .. } => self.observer.query(QueryKind::Renew, elapsed, 2, leases.len()),
-                Operation::Retry { .. } => self.observer.query(QueryKind::Retry, elapsed, 1, 1),
+                Operation::Renew { leases, .. } => {
+                    let looked_up = u32::try_from(leases.len()).unwrap_or(u32::MAX);
+                    self.observer.query(QueryKind::Renew, elapsed, looked_up + n_chunks(leases.len()), leases.len());
+                }
+                Operation::Retry { .. } => self.observer.query(QueryKind::Retry, elapsed, 2, 1),
                 Operation::Configure { changes, .. } => {
-                    self.observer.query(QueryKind::Configuration, elapsed, 1, changes.len());
+                    let statements = u32::try_from(changes.len() + 1).unwrap_or(u32::MAX);
+                    self.observer.query(QueryKind::Configuration, elapsed, statements, changes.len());
                 }
                 Operation::Prune { .. } => self.observer.query(QueryKind::Maintenance, elapsed, 1, 1),
                 Operation::Claim { .. } | Operation::Close { .. } => {}
             }
         }
         if appended > 0 {
-            let statements = if settled > 0 { self.statements - 1 } else { self.statements };
-            self.observer.query(QueryKind::Append, elapsed, statements, appended);
+            self.observer.query(QueryKind::Append, elapsed, self.statements.append, appended);
         }
         if settled > 0 {
-            self.observer.query(QueryKind::Settle, elapsed, 1, settled);
+            self.observer.query(QueryKind::Settle, elapsed, self.statements.settle, settled);
         }
     }
 
@@ -170,7 +193,6 @@ impl Writer {
     /// One try. `careful` finds out which claims are current before it settles them.
     async fn attempt(&mut self, operations: &[Operation], careful: bool) -> Result<Vec<Outcome>, Failure> {
         self.begun = false;
-        self.statements = 0;
         let hot = |o: &Operation| matches!(o, Operation::Append { .. } | Operation::Settle { .. });
         let mut outcomes = Vec::with_capacity(operations.len());
         // Of many appends and settlements each kind becomes one statement; with nothing else the last one also commits.
@@ -231,7 +253,12 @@ impl Writer {
     async fn execute(&mut self, kind: Kind, commit: bool, values: SqliteArguments) -> Result<Executed, Failure> {
         let begin = !self.begun;
         self.begun = true;
-        self.statements += 1;
+        match kind {
+            Kind::Keys(_) | Kind::Owners(_) | Kind::Append { .. } => self.statements.append += kind.statements(),
+            Kind::Settle { .. } => self.statements.settle += kind.statements(),
+            // Reported with their operation.
+            Kind::Claim(_) | Kind::Renew(_) => {}
+        }
         let text = self.texts.get(Text { kind, begin, commit });
         let mut results = self.connection.fetch_many(sqlx::query_with(AssertSqlSafe(text), values));
         let (mut changes, mut found) = (Vec::with_capacity(4), Vec::new());
@@ -255,6 +282,11 @@ pub(super) fn key_of(lease: Lease) -> ClaimKey {
 fn chunk<T>(rows: &[T], round: usize) -> &[T] {
     rows.chunks(LARGEST).nth(round).unwrap_or_default()
 }
+/// How many statements so many rows take.
+pub(super) fn n_chunks(rows: usize) -> u32 {
+    u32::try_from(rows.div_ceil(LARGEST)).unwrap_or(u32::MAX)
+}
+
 /// Fills up a statement that is larger than its batch.
 fn pad(values: &mut SqliteArguments, n: usize) -> Result<(), Failure> {
     (0..n).try_for_each(|_| add(values, None::<i64>))

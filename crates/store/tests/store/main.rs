@@ -10,4 +10,5 @@ mod large;
 mod lists;
 mod postgres;
 mod settle;
+mod statements;
 mod support;

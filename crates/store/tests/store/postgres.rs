@@ -244,3 +244,24 @@ async fn old_idempotency_records_are_removed() {
     assert_eq!(database.query("SELECT count(*) FROM idempotency").await, "3");
     assert_ne!(test.store.latest_event().await.unwrap(), None::<EventId>);
 }
+
+#[tokio::test]
+async fn a_connection_without_limits_of_age_and_idleness_is_never_replaced() {
+    let database = shared_database().await;
+    let settings = PostgresSettings {
+        pool_size: 1,
+        max_overflow: 0,
+        pool_recycle: Duration::ZERO,
+        idle_timeout: Duration::ZERO,
+        ..postgres_settings(database.url())
+    };
+    let store = PostgresStore::connect(settings, Arc::new(Unobserved)).await.unwrap();
+    let mut processes = std::collections::HashSet::new();
+    for _ in 0..5 {
+        store.ping().await.unwrap();
+        let sql = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'spillway'";
+        processes.insert(database.query(sql).await);
+    }
+    assert_eq!(processes.len(), 1, "{processes:?}");
+}

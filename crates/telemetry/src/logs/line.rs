@@ -39,7 +39,7 @@ where
             level: *event.metadata().level(),
             target: content.target.take().unwrap_or_else(|| event.metadata().target().to_owned()),
             content,
-            trace: context.lookup_current().and_then(|span| trace::of_span(&span)),
+            trace: context.lookup_current().and_then(|span| trace::of_span(&span)).or_else(trace::unrecorded),
         };
         match self.0 {
             LogFormat::Json => line.write_json(&mut writer),

@@ -6,7 +6,7 @@ use std::{
 use tracing::dispatcher;
 
 use super::*;
-use crate::{TelemetrySettings, build};
+use crate::{SpanName, TelemetrySettings, TraceContext, build};
 
 /// Collects what is written.
 #[derive(Clone, Default)]
@@ -91,4 +91,29 @@ fn an_invalid_filter_is_refused_with_advice() {
     let error = build(&settings, BoxMakeWriter::new(io::sink), false).err().unwrap();
     assert!(matches!(error, TelemetryError::Filter { .. }));
     assert!(error.to_string().contains("\"spillway=loud\" is invalid; write it like"), "{error}");
+}
+
+#[tokio::test]
+async fn lines_about_a_senders_trace_carry_it_although_nothing_is_recorded() {
+    let output = Output::default();
+    let writer = output.clone();
+    let logs = LogSettings { format: LogFormat::Json, filter: "info".to_owned() };
+    let settings = TelemetrySettings { logs, ..TelemetrySettings::default() };
+    let (dispatch, guard) = build(&settings, BoxMakeWriter::new(move || writer.clone()), false).unwrap();
+    let sender = TraceContext { trace_id: 0xabc, span_id: 0xdef, flags: 0 };
+    let _default = dispatcher::set_default(&dispatch);
+    let known = guard.tracer().start(SpanName::Intake, Some(sender));
+    let fresh = guard.tracer().start(SpanName::Intake, None);
+    known
+        .cover(async {
+            tokio::task::yield_now().await;
+            tracing::info!("known");
+        })
+        .await;
+    fresh.cover(async { tracing::info!("fresh") }).await;
+    tracing::info!("outside");
+    let lines: Vec<serde_json::Value> = output.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["trace_id"], format!("{:032x}", sender.trace_id));
+    assert_eq!(lines[0]["span_id"], format!("{:016x}", sender.span_id));
+    assert!(lines[1..].iter().all(|line| line.get("trace_id").is_none()), "{lines:?}");
 }

@@ -15,6 +15,24 @@ use tracing_subscriber::{
 
 thread_local! {
     static NEXT: Cell<Option<TraceContext>> = const { Cell::new(None) };
+    static UNRECORDED: Cell<Option<TraceContext>> = const { Cell::new(None) };
+}
+
+/// The trace of the work under way on this thread when it is not recorded here.
+pub(crate) fn unrecorded() -> Option<TraceContext> {
+    UNRECORDED.get()
+}
+
+/// Runs `work` under the trace `context`, of which log lines are to tell although no span is recorded.
+pub(super) fn under_unrecorded<T>(context: TraceContext, work: impl FnOnce() -> T) -> T {
+    struct Restore(Option<TraceContext>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            UNRECORDED.set(self.0);
+        }
+    }
+    let _restore = Restore(UNRECORDED.replace(Some(context)));
+    work()
 }
 
 /// Runs `make_span`; the span it makes gets the ids of `context`.

@@ -64,3 +64,22 @@ fn settings_do_not_print_header_values() {
     let printed = format!("{:?}", TraceSettings { headers, ..TraceSettings::default() });
     assert!(printed.contains("authorization") && !printed.contains("secret"), "{printed}");
 }
+
+#[test]
+fn what_a_sender_began_or_is_recorded_is_kept_and_a_fresh_unsampled_trace_is_not() {
+    let keeps = |tracer: Tracer, parent| tracer.start(SpanName::Intake, parent).to_keep().map(|kept| kept.trace_id);
+    for tracer in [Tracer::disabled(), tracer(1.0)] {
+        assert_eq!(keeps(tracer, Some(PARENT)), Some(PARENT.trace_id));
+        assert_eq!(keeps(tracer, Some(UNSAMPLED_PARENT)), Some(UNSAMPLED_PARENT.trace_id));
+    }
+    assert_eq!(keeps(Tracer::disabled(), None), None);
+    assert_eq!(keeps(tracer(0.0), None), None);
+    assert!(keeps(tracer(1.0), None).is_some());
+}
+
+#[test]
+fn work_on_something_without_a_kept_trace_is_not_sampled_later() {
+    let span = tracer(1.0).resume(SpanName::Deliver, None);
+    assert!(!span.context().is_sampled());
+    assert_eq!(tracer(1.0).resume(SpanName::Deliver, Some(PARENT)).context().trace_id, PARENT.trace_id);
+}

@@ -72,6 +72,13 @@ impl Cluster {
         done.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
+    /// Whether the server answers a query.
+    pub(super) async fn answers(&self, url: &str) -> bool {
+        let mut command = self.psql_command(url, "SELECT 1");
+        let asked = tokio::task::spawn_blocking(move || command.output());
+        asked.await.is_ok_and(|output| output.is_ok_and(|output| output.status.success()))
+    }
+
     pub(super) fn psql_command(&self, url: &str, sql: &str) -> Command {
         let mut command = Command::new(self.bin_dir.join("psql"));
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use spillway_store::{PoolState, QueryKind, StatementCounts};
 use utoipa::ToSchema;
 
 use crate::gateway::Gateway;
@@ -26,15 +27,50 @@ impl Default for PoolLimits {
 }
 
 impl PoolLimits {
-    fn status(self, usage_ratio: f64) -> &'static str {
+    /// How full this pool is.
+    #[must_use]
+    pub fn status(self, pool: PoolState) -> PoolLevel {
+        self.status_at(usage_ratio(pool))
+    }
+
+    fn status_at(self, usage_ratio: f64) -> PoolLevel {
         if usage_ratio >= self.critical_ratio {
-            "critical"
+            PoolLevel::Critical
         } else if usage_ratio >= self.warning_ratio {
-            "warning"
+            PoolLevel::Warning
         } else {
-            "ok"
+            PoolLevel::Ok
         }
     }
+}
+
+/// How full a pool is, by its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PoolLevel {
+    /// Below both.
+    #[default]
+    Ok,
+    /// From the warning's share on.
+    Warning,
+    /// From the critical share on.
+    Critical,
+}
+
+impl PoolLevel {
+    /// `ok`, `warning` or `critical`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Share of the most connections that is in use, 0 to 1.
+fn usage_ratio(pool: PoolState) -> f64 {
+    f64::from(pool.used) / f64::from(pool.max.max(1))
 }
 
 /// The store's connection pool.
@@ -57,6 +93,48 @@ pub(crate) struct PoolView {
     warning_ratio: f64,
     /// Usage from which on the status is `critical`.
     critical_ratio: f64,
+    /// SQL statements that this node had the database execute since it started.
+    statements: StatementsView,
+}
+
+/// SQL statements by what they were for. `BEGIN` and `COMMIT` do not count; of several statements that go to the database in one
+/// text each one does.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StatementsView {
+    /// Storing events with their deliveries and idempotency keys.
+    append: u64,
+    /// Taking due deliveries.
+    claim: u64,
+    /// Extending leases.
+    renew: u64,
+    /// Recording attempts and what follows from them.
+    settle: u64,
+    /// Reading and changing sources, destinations, connections and keys.
+    configuration: u64,
+    /// Pages of lists.
+    list: u64,
+    /// Single rows.
+    lookup: u64,
+    /// Deliveries tried again on request.
+    retry: u64,
+    /// Housekeeping.
+    maintenance: u64,
+}
+
+impl From<&StatementCounts> for StatementsView {
+    fn from(counts: &StatementCounts) -> Self {
+        Self {
+            append: counts.get(QueryKind::Append),
+            claim: counts.get(QueryKind::Claim),
+            renew: counts.get(QueryKind::Renew),
+            settle: counts.get(QueryKind::Settle),
+            configuration: counts.get(QueryKind::Configuration),
+            list: counts.get(QueryKind::List),
+            lookup: counts.get(QueryKind::Lookup),
+            retry: counts.get(QueryKind::Retry),
+            maintenance: counts.get(QueryKind::Maintenance),
+        }
+    }
 }
 
 /// Show how full the store's connection pool is.
@@ -65,16 +143,16 @@ pub(crate) struct PoolView {
 pub(crate) async fn show(State(gateway): State<Arc<Gateway>>) -> Json<PoolView> {
     let pool = gateway.store.pool();
     let limits = gateway.api.pool;
-    let usage_ratio = f64::from(pool.used) / f64::from(pool.max.max(1));
     Json(PoolView {
         engine: gateway.store.engine(),
         idle: pool.idle,
         used: pool.used,
         max: pool.max,
-        usage_ratio,
-        status: limits.status(usage_ratio),
+        usage_ratio: usage_ratio(pool),
+        status: limits.status(pool).as_str(),
         warning_ratio: limits.warning_ratio,
         critical_ratio: limits.critical_ratio,
+        statements: StatementsView::from(&*gateway.statements),
     })
 }
 
@@ -85,7 +163,7 @@ mod tests {
     #[test]
     fn it_warns_at_80_percent_and_is_critical_at_90() {
         assert_eq!(
-            [0.0, 0.79, 0.8, 0.89, 0.9, 1.0].map(|usage| PoolLimits::default().status(usage)),
+            [0.0, 0.79, 0.8, 0.89, 0.9, 1.0].map(|usage| PoolLimits::default().status_at(usage).as_str()),
             ["ok", "ok", "warning", "warning", "critical", "critical"]
         );
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use spillway_model::{Appended, Configuration, Event, EventId, HeaderBlock, Source};
 use spillway_signature::MAX_IDEMPOTENCY_KEY_BYTES;
-use spillway_telemetry::{IntakeOutcome, SpanName};
+use spillway_telemetry::{ActiveSpan, IntakeOutcome, SpanName};
 use utoipa::ToSchema;
 
 use super::body::{check_media_type, parse};
@@ -21,7 +21,6 @@ use super::error::{ApiError, Kind};
 use super::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::intake::{self, IntakeError};
-use crate::limits::RateRefusal;
 use crate::routing::{RoutedSource, Routing};
 
 const IDEMPOTENCY_HEADER: &str = "idempotency-key";
@@ -71,7 +70,8 @@ pub(crate) async fn publish(State(gateway): State<Arc<Gateway>>, request: Reques
     let received = Instant::now();
     let publication: Publication = parse(&body)?;
     let source = find(&routing, &publication.source)?;
-    let answer = accept(&gateway, source, &parts.headers, &publication, received).await;
+    let span = gateway.tracer.start(SpanName::Intake, intake::trace_parent(&parts.headers));
+    let answer = span.cover(accept(&gateway, source, &parts.headers, &publication, received, &span)).await;
     source.metrics.record(match &answer {
         Ok(Appended::Accepted { .. }) => IntakeOutcome::Accepted,
         Ok(Appended::Duplicate { .. }) => IntakeOutcome::Duplicate,
@@ -87,21 +87,16 @@ async fn accept(
     headers: &HeaderMap,
     publication: &Publication,
     received: Instant,
+    span: &ActiveSpan,
 ) -> Result<Appended, ApiError> {
     intake::check_headers(headers, &gateway.limits)?;
     check_type(&publication.r#type)?;
     let key = idempotency_key(headers, publication)?;
-    if let Some(rate) = source.source.rate_limit {
-        let decision = gateway.coordination.rate.check(&format!("source:{}", source.source.id), rate).await;
-        if !decision.allowed {
-            return Err(
-                IntakeError::RateLimited(RateRefusal { rate, retry_after: decision.retry_after, decision }).into()
-            );
-        }
-    }
-    let span = gateway.tracer.start(SpanName::Intake, intake::trace_parent(headers));
+    intake::check_rate(gateway, source).await?;
     let id = gateway.ids.event();
-    span.set("spillway.event.id", id.to_string());
+    if span.is_recording() {
+        span.set("spillway.event.id", id.to_string());
+    }
     let body = payload(publication, id);
     let limit = source.source.max_body_bytes.unwrap_or(gateway.limits.max_body_bytes);
     if body.len() as u64 > limit {
@@ -113,7 +108,7 @@ async fn accept(
         event_type: Some(publication.r#type.as_str().into()),
         headers: HeaderBlock::encode([(header::CONTENT_TYPE.as_str(), b"application/json".as_slice())]),
         body,
-        trace: intake::traced(&span),
+        trace: span.to_keep(),
     });
     let idempotency = key.map(|key| intake::idempotency_hash(source.source.id, key.as_bytes()));
     let appended = intake::store(gateway, source, event, idempotency, received).await?;

@@ -123,6 +123,53 @@ async fn slow_headers_lose_the_connection_and_a_slow_body_gets_408() {
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
     let answer = raw(&app, b"POST /in/github HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{", false).await;
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{answer}");
+    assert!(answer.contains("within server.body_timeout. Nothing was stored; send the request again."), "{answer}");
+}
+
+/// Sends the beginning, then a byte now and then, until the server has enough. Returns what it answered.
+async fn drip(app: &TestApp, beginning: &[u8]) -> String {
+    let mut stream = TcpStream::connect(app.address).await.expect("a connection");
+    stream.write_all(beginning).await.expect("room");
+    let (mut from, mut to) = stream.split();
+    let mut answer = Vec::new();
+    let mut every = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        tokio::select! {
+            read = from.read_buf(&mut answer) => if !matches!(read, Ok(1..)) { break },
+            // A refused byte shows as the end of what can be read.
+            _ = every.tick() => drop(to.write_all(b"x").await),
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn senders_that_drip_bytes_are_cut_off_and_others_are_served_meanwhile() {
+    let mut options = Options { header_timeout: Duration::from_millis(600), ..Options::default() };
+    options.limits.body_timeout = Duration::from_millis(600);
+    let app = TestApp::start_with(options).await;
+    app.github_source().await;
+    let heads = (0..20).map(|_| drip(&app, b"POST /in/github HTTP/1.1\r\nhost: x\r\nx-slow: "));
+    let body = b"POST /in/github HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n{";
+    let bodies = (0..20).map(|_| drip(&app, body));
+    let mut dripping = std::pin::pin!(futures_util::future::join(
+        futures_util::future::join_all(heads),
+        futures_util::future::join_all(bodies),
+    ));
+    let mut served = 0;
+    let (heads, bodies) = loop {
+        let id = format!("d-{served}");
+        tokio::select! {
+            cut_off = &mut dripping => break cut_off,
+            answer = app.webhook(&id, b"{}").send() => {
+                answer.expect(StatusCode::ACCEPTED);
+                served += 1;
+            }
+        }
+    };
+    assert!(served >= 10, "only {served} others were served");
+    assert!(heads.iter().all(|answer| answer.is_empty() || answer.starts_with("HTTP/1.1 408")), "{heads:?}");
+    assert!(bodies.iter().all(|answer| answer.contains("body_timeout")), "{bodies:?}");
 }
 
 /// hyper answers these before any code of ours: a problem document is not possible (`Http1Transaction::on_error`).

@@ -178,4 +178,6 @@ async fn the_pool_is_shown_with_its_usage() {
         (&json!("sqlite"), &json!("ok"), &json!(0.8))
     );
     assert_eq!(pool["max"], 4);
+    let kinds = ["append", "claim", "renew", "settle", "configuration", "list", "lookup", "retry", "maintenance"];
+    assert!(kinds.iter().all(|kind| pool["statements"][kind].is_u64()), "{pool}");
 }

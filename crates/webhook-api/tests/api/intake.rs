@@ -101,3 +101,20 @@ async fn a_source_over_its_rate_gets_429_and_says_when_to_come_back() {
     let wait: u64 = refused.header("retry-after").expect("a wait").parse().expect("seconds");
     assert!((3_500..=3_600).contains(&wait), "{wait}");
 }
+
+#[tokio::test]
+async fn every_answer_of_a_source_with_a_limit_says_what_is_left() {
+    let app = TestApp::start().await;
+    app.github_source().await;
+    let unlimited = app.webhook("d-0", b"{}").send().await.expect(StatusCode::ACCEPTED);
+    assert_eq!(unlimited.header("ratelimit-limit"), None);
+    app.patch("/api/v1/sources/github", json!({"rate_limit": "3/h"})).await.expect(StatusCode::OK);
+    let mut left = Vec::new();
+    for (id, status) in [("d-1", 202), ("d-1", 200), ("d-2", 202), ("d-3", 429)] {
+        let answer = app.webhook(id, b"{}").send().await;
+        assert_eq!((answer.status.as_u16(), answer.header("ratelimit-limit")), (status, Some("3")), "{id}");
+        assert!(answer.header("ratelimit-reset").is_some_and(|reset| reset.parse::<u64>().is_ok()), "{id}");
+        left.push(answer.header("ratelimit-remaining").expect("what is left").to_owned());
+    }
+    assert_eq!(left, ["2", "1", "0", "0"]);
+}

@@ -4,6 +4,7 @@ mod bad_input;
 mod concurrency;
 mod configuration;
 mod description;
+mod health;
 mod intake;
 mod keys;
 mod lists;

@@ -80,6 +80,7 @@ pub(crate) struct TestApp {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) router: axum::Router,
+    pub(crate) gateway: Arc<Gateway>,
     admin_key: Secret,
     client: Client<hyper_util::client::legacy::connect::HttpConnector, Full<Bytes>>,
     stop: CancellationToken,
@@ -157,6 +158,7 @@ impl TestApp {
             clock: clock.clone() as Arc<dyn Clock>,
             ids,
             metrics,
+            statements: Arc::default(),
             tracer: Tracer::disabled(),
             secrets,
             limits: options.limits,
@@ -167,7 +169,7 @@ impl TestApp {
             serves_api: true,
             stopping: AtomicBool::new(false),
         });
-        let router = router(gateway);
+        let router = router(gateway.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
@@ -180,7 +182,7 @@ impl TestApp {
         };
         tokio::spawn(serve(listener, options.tls, router.clone(), server, stop.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, clock, store, router, admin_key, client, stop, folder }
+        Self { address, clock, store, router, gateway, admin_key, client, stop, folder }
     }
 
     /// The text of the key with scope admin that exists from the start.

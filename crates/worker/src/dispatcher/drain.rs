@@ -1,22 +1,16 @@
 //! The end: nothing new begins, and nothing that this worker holds stays claimed.
 
-use std::time::Duration;
-
 use futures_util::FutureExt;
 use spillway_model::Claimed;
-use tokio::time::Instant;
 
 use super::{Dispatcher, READY_BATCH, Report};
 use crate::attempt_task::Outcome;
 use crate::lease::{lease_of, released};
-
-/// Attempts that are cut off need this long at most to give their deliveries back, unless the store is away.
-const CUT_OFF: Duration = Duration::from_secs(1);
+use crate::stop::StopTimes;
 
 impl Dispatcher {
     /// What waits becomes due at once for somebody else; what is under way finishes, or is cut off and given back.
-    pub(super) async fn drain(mut self) {
-        let deadline = Instant::now() + self.worker.settings.drain;
+    pub(super) async fn drain(mut self, times: StopTimes) {
         let waiting = self.lanes.clear();
         if !waiting.is_empty() {
             tracing::info!(deliveries = waiting.len(), "deliveries that wait are given back");
@@ -24,7 +18,7 @@ impl Dispatcher {
         self.give_back(waiting);
         self.give_back_ready();
         self.tasks.close();
-        if tokio::time::timeout_at(deadline, self.finish()).await.is_err() {
+        if tokio::time::timeout_at(times.attempts, self.finish()).await.is_err() {
             tracing::warn!(
                 attempts = self.running.0.len(),
                 "attempts that did not end in time are cut off; their deliveries are made again"
@@ -35,7 +29,7 @@ impl Dispatcher {
         }
         // Once more for what was handed over meanwhile, and for the reports of those that ended last.
         self.give_back_ready();
-        if tokio::time::timeout(CUT_OFF, self.finish()).await.is_err() {
+        if tokio::time::timeout_at(times.end, self.finish()).await.is_err() {
             tracing::warn!(
                 deliveries = self.outbox.len(),
                 "deliveries that could not be given back wait until their leases end"

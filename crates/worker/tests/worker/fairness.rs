@@ -17,7 +17,7 @@ async fn hanging_destinations_do_not_delay_the_others() {
     }
     let healthy = store.destination(&sink.url("/healthy")).await;
     let worker = TestWorker::start_with(&store, |options| {
-        (options.worker.timeout, options.worker.drain) = (Duration::from_secs(30), Duration::ZERO);
+        (options.worker.timeout, options.drain) = (Duration::from_secs(30), Duration::ZERO);
     })
     .await;
     // 4 lanes of 8 attempts each could take all 32 attempts of the process.

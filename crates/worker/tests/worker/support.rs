@@ -16,15 +16,17 @@ use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{Store, Unobserved, watch_configuration};
 use spillway_telemetry::{Metrics, Tracer};
 use spillway_testkit::{ReceivedRequest, wait_until};
-use spillway_worker::{AddressGuard, Client, ClientSettings, Worker, WorkerSettings};
+use spillway_worker::{AddressGuard, Client, ClientSettings, StopSignal, StopTimes, Worker, WorkerSettings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 use crate::faulty_store::FaultyStore;
 
 /// Nothing that is waited for takes this long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+/// How long a worker that stops has for giving back what it cut off.
+pub(crate) const GIVE_BACK: Duration = Duration::from_secs(2);
 /// A signing secret.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -179,6 +181,8 @@ impl TestStore {
 pub(crate) struct Options {
     pub(crate) worker: WorkerSettings,
     pub(crate) client: ClientSettings,
+    /// How long attempts may take to end after the stop.
+    pub(crate) drain: Duration,
     pub(crate) coordination: Coordination,
 }
 
@@ -188,7 +192,8 @@ pub(crate) struct TestWorker {
     pub(crate) metrics: Metrics,
     pub(crate) way: Arc<FaultyStore>,
     configuration: watch::Receiver<Arc<Configuration>>,
-    stop: CancellationToken,
+    stop: StopSignal,
+    drain: Duration,
     task: JoinHandle<()>,
 }
 
@@ -208,7 +213,6 @@ impl TestWorker {
                 response_limit: 64 << 10,
                 poll: millis(10),
                 claim_batch: 64,
-                drain: Duration::from_secs(5),
                 user_agent: HeaderValue::from_static("spillway/test"),
             },
             client: ClientSettings {
@@ -218,6 +222,7 @@ impl TestWorker {
                 guard: AddressGuard::new(vec!["127.0.0.0/8".parse().expect("a network")]),
                 extra_roots: Vec::new(),
             },
+            drain: Duration::from_secs(5),
             coordination: in_process(&CoordinationSettings::default()),
         };
         change(&mut options);
@@ -227,7 +232,7 @@ impl TestWorker {
         let (configuration, _) =
             watch_configuration(on.store.clone(), hints, millis(5)).await.expect("a configuration");
         let metrics = Metrics::new("0", "test");
-        let stop = CancellationToken::new();
+        let stop = StopSignal::default();
         let resolve: SecretResolver = Arc::new(|secret: &Secret| Ok(secret.clone()));
         let worker = Worker::new(
             options.worker,
@@ -242,7 +247,7 @@ impl TestWorker {
             stop.clone(),
         );
         let task = tokio::spawn(worker.run());
-        Self { coordination, metrics, way, configuration, stop, task }
+        Self { coordination, metrics, way, configuration, stop, drain: options.drain, task }
     }
 
     /// Hands deliveries over as intake does after its commit.
@@ -264,7 +269,8 @@ impl TestWorker {
 
     /// Tells it to stop and waits until it has.
     pub(crate) async fn stop(self) {
-        self.stop.cancel();
+        let attempts = Instant::now() + self.drain;
+        self.stop.stop(StopTimes { attempts, end: attempts + GIVE_BACK });
         tokio::time::timeout(DEADLINE, self.task).await.expect("a worker that ends").expect("a worker that ends well");
     }
 

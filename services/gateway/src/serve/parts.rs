@@ -11,7 +11,7 @@ use spillway_model::{Clock, Configuration, IdGenerator, Secret, SecretResolver, 
 use spillway_settings::{Environment, LogFormat, OtlpProtocol, Role, Settings, StoreUrl, resolve_secret};
 use spillway_store::postgres::{PostgresSettings, PostgresStore};
 use spillway_store::sqlite::{SqliteSettings, SqliteStore};
-use spillway_store::{Store, amend_configuration, watch_configuration};
+use spillway_store::{StatementCounts, Store, amend_configuration, watch_configuration};
 use spillway_telemetry::{LogSettings, Metrics, TelemetrySettings, TraceProtocol, TraceSettings, Tracer};
 use spillway_webhook_api::{
     ApiSettings, CommitterHandle, CommitterSettings, CurrentRouting, Gateway, IntakeLimits, PoolLimits, ServerSettings,
@@ -21,9 +21,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::StartError;
+use super::stopping::Stopping;
 use super::tls;
 use crate::declared;
-use crate::observers::{Observer, sample_pool};
+use crate::observers::{CoordinationReports, StoreReports, sample_pool};
 
 /// How often every node looks whether the configuration changed, behind the notifications.
 const CONFIGURATION_POLL: Duration = Duration::from_secs(1);
@@ -39,13 +40,15 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<IdGenerator>,
     pub(crate) metrics: Metrics,
+    pub(crate) statements: Arc<StatementCounts>,
 }
 
 impl Parts {
     pub(crate) async fn open(settings: &Settings) -> Result<Self, StartError> {
         let commit = option_env!("SPILLWAY_COMMIT").unwrap_or("unknown");
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), commit);
-        let store = open_store(settings, &metrics).await?;
+        let statements = Arc::new(StatementCounts::default());
+        let store = open_store(settings, &metrics, statements.clone()).await?;
         sample_pool(&metrics, &store);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids = Arc::new(IdGenerator::random(clock.clone()));
@@ -53,7 +56,7 @@ impl Parts {
             ids.resume_after(latest);
         }
         let coordination = coordination(settings, &metrics).await?;
-        Ok(Self { store, coordination, clock, ids, metrics })
+        Ok(Self { store, coordination, clock, ids, metrics, statements })
     }
 
     /// Brings the store to what the settings file declares. Several nodes may do so at once: who comes second finds it done.
@@ -93,6 +96,7 @@ impl Parts {
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             metrics: self.metrics.clone(),
+            statements: self.statements.clone(),
             tracer,
             secrets,
             limits: IntakeLimits {
@@ -112,8 +116,12 @@ impl Parts {
     }
 }
 
-pub(crate) async fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Arc<dyn Store>, StartError> {
-    let observer = Arc::new(Observer(metrics.clone()));
+pub(crate) async fn open_store(
+    settings: &Settings,
+    metrics: &Metrics,
+    statements: Arc<StatementCounts>,
+) -> Result<Arc<dyn Store>, StartError> {
+    let observer = Arc::new(StoreReports { metrics: metrics.clone(), statements });
     let refused = |source| StartError::Store { url: settings.store.url.to_string(), source };
     match &settings.store.url {
         StoreUrl::Sqlite(path) => {
@@ -145,6 +153,7 @@ pub(crate) async fn open_store(settings: &Settings, metrics: &Metrics) -> Result
 
 fn sqlite_settings(settings: &Settings, path: &Path) -> SqliteSettings {
     SqliteSettings {
+        read_connections: settings.store.pool_size,
         read_timeout: settings.store.pool_timeout,
         idempotency_window: settings.intake.idempotency_window,
         ..SqliteSettings::new(path)
@@ -154,7 +163,7 @@ fn sqlite_settings(settings: &Settings, path: &Path) -> SqliteSettings {
 async fn coordination(settings: &Settings, metrics: &Metrics) -> Result<Coordination, StartError> {
     let common = CoordinationSettings {
         ready_deliveries: settings.delivery.ready_queue,
-        observer: Arc::new(Observer(metrics.clone())),
+        observer: Arc::new(CoordinationReports(metrics.clone())),
         ..CoordinationSettings::default()
     };
     match &settings.redis.url {
@@ -242,7 +251,6 @@ pub(crate) fn worker(settings: &Settings) -> WorkerSettings {
         response_limit: settings.delivery.response_limit.as_usize(),
         poll: if alone { DUE_POLL_ALONE } else { DUE_POLL },
         claim_batch: 48,
-        drain: settings.server.drain_timeout,
         user_agent: HeaderValue::from_str(&settings.delivery.user_agent).unwrap_or(default_agent),
     }
 }
@@ -260,22 +268,23 @@ fn api(settings: &Settings) -> ApiSettings {
     let origins = settings.server.cors_allow_origins.iter();
     ApiSettings {
         cors_allow_origins: origins.filter_map(|origin| HeaderValue::from_str(origin.as_str()).ok()).collect(),
-        tls: settings.server.tls.is_some(),
+        tls: settings.server.is_reached_by_tls(),
         lease: settings.delivery.lease,
         default_timeout: settings.delivery.timeout,
         request_timeout: settings.server.request_timeout,
-        pool: PoolLimits {
-            warning_ratio: settings.store.pool_warn_ratio,
-            critical_ratio: settings.store.pool_critical_ratio,
-        },
+        pool: pool_limits(settings),
     }
+}
+
+pub(crate) fn pool_limits(settings: &Settings) -> PoolLimits {
+    PoolLimits { warning_ratio: settings.store.pool_warn_ratio, critical_ratio: settings.store.pool_critical_ratio }
 }
 
 pub(crate) fn server(settings: &Settings) -> ServerSettings {
     ServerSettings {
         max_connections: settings.server.max_connections,
         header_timeout: settings.server.header_timeout,
-        drain: settings.server.drain_timeout.mul_f64(0.4),
+        drain: Stopping::requests_may_take(settings.server.drain_timeout),
         max_head_bytes: settings.server.max_header_bytes.as_usize() + 8 * 1_024,
         max_concurrent_streams: 100,
     }

@@ -1,35 +1,54 @@
-//! Work that comes around: housekeeping of the store, and the backlog's size for the metrics.
+//! Work that comes around: housekeeping of the store, the backlog's size for the metrics, a look at the store's pool, memory
+//! that is free.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_model::Clock;
-use spillway_store::Store;
+use spillway_store::{PoolState, Store};
 use spillway_telemetry::Metrics;
+use spillway_webhook_api::{PoolLevel, PoolLimits};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::parts::Parts;
 
 const MAINTENANCE: Duration = Duration::from_secs(60);
 const BACKLOG: Duration = Duration::from_secs(10);
+const POOL: Duration = Duration::from_secs(1);
+const MEMORY: Duration = Duration::from_secs(60);
+/// When what the start took is free, and has been so for longer than the allocator keeps it for the next one (a second).
+const STARTED: Duration = Duration::from_secs(3);
 
-pub(super) fn start(parts: &Parts, stop: CancellationToken) -> JoinHandle<()> {
+pub(super) fn start(parts: &Parts, limits: PoolLimits, stop: CancellationToken) -> JoinHandle<()> {
     let (store, clock, metrics) = (parts.store.clone(), parts.clock.clone(), parts.metrics.clone());
-    tokio::spawn(async move {
+    let work = async move {
         let mut maintenance = tokio::time::interval(MAINTENANCE);
         let mut backlog = tokio::time::interval(BACKLOG);
+        let mut memory = tokio::time::interval_at(Instant::now() + STARTED, MEMORY);
+        let (mut pool, mut watch) = (tokio::time::interval(POOL), PoolWatch::default());
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
                 _ = maintenance.tick() => {
                     if let Err(error) = store.maintain(clock.now()).await {
                         tracing::warn!(code = error.code(), %error, "the store's housekeeping failed; it is tried again in a minute");
                     }
                 }
+                _ = pool.tick() => {
+                    let state = store.pool();
+                    if let Some(level) = watch.crossed(limits.status(state)) {
+                        report(level, state);
+                    }
+                }
+                _ = memory.tick() => give_back_memory(),
                 _ = backlog.tick() => measure(&store, clock.as_ref(), &metrics).await,
             }
         }
+    };
+    tokio::spawn(async move {
+        // Cut off wherever it is: a database that does not answer must not use up the time of those who have more to lose.
+        let _ = stop.run_until_cancelled_owned(work).await;
     })
 }
 
@@ -41,5 +60,51 @@ async fn measure(store: &Arc<dyn Store>, clock: &dyn Clock, metrics: &Metrics) {
             metrics.oldest_due.set(waiting_ms as f64 / 1_000.0);
         }
         Err(error) => tracing::debug!(%error, "the backlog could not be measured"),
+    }
+}
+
+/// Lets the allocator look for memory that has been free for a while: it does so when a large piece is freed and at no other time,
+/// so that an idle process would keep what its start, or its last burst, took. The piece is not touched and costs nothing.
+fn give_back_memory() {
+    const PIECE: usize = 4 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(PIECE)));
+}
+
+/// Says once that the pool has filled up or has room again, not at each look.
+#[derive(Debug, Default)]
+struct PoolWatch(PoolLevel);
+
+impl PoolWatch {
+    /// The level, when it is another one than at the look before.
+    fn crossed(&mut self, level: PoolLevel) -> Option<PoolLevel> {
+        (std::mem::replace(&mut self.0, level) != level).then_some(level)
+    }
+}
+
+fn report(level: PoolLevel, PoolState { used, max, .. }: PoolState) {
+    match level {
+        PoolLevel::Ok => tracing::info!(used, max, "the store's connection pool has room again"),
+        PoolLevel::Warning | PoolLevel::Critical => tracing::warn!(
+            level = level.as_str(),
+            used,
+            max,
+            "the store's connection pool is nearly used up: raise store.pool_size, or find out what holds its connections"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_crossing_is_told_once() {
+        let mut watch = PoolWatch::default();
+        let limits = PoolLimits::default();
+        let told = [1, 8, 8, 9, 10, 8, 1, 1].map(|used| {
+            let crossed = watch.crossed(limits.status(PoolState { idle: 0, used, max: 10 }));
+            crossed.map_or("", PoolLevel::as_str)
+        });
+        assert_eq!(told, ["", "warning", "", "critical", "", "warning", "ok", ""]);
     }
 }

@@ -70,7 +70,11 @@ fn secrets_as_text_are_written_each_time_and_never_shown() {
     applied(&gateway, &literal, &[]);
     let again = apply(&gateway, &literal, &[]);
     assert_eq!(again.stdout, "1 with secrets to write again, 2 as declared\nwrote again source github\n");
-    assert!(again.stderr.contains("warning: ") && !again.stderr.contains("as text\""), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("warning: settings_literal_secret: ") && !again.stderr.contains("as text\""),
+        "{}",
+        again.stderr
+    );
     assert_eq!(gateway.json(&["send", "github", "--secret", "as text"])["status"], 202);
 }
 

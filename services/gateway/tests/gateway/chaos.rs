@@ -9,6 +9,8 @@ use crate::support::program;
 const DURATION: Duration = Duration::from_secs(20);
 /// An unoptimised program that shares the machine with other tests.
 const RATE: f64 = 120.0;
+/// For the same reason. What it still shows is that the steady destination does not wait for the hanging one's timeout of 3 s; the
+/// tenth is measured by `cargo xtask chaos` and `cargo xtask bench isolation`.
 const ISOLATION_TOLERANCE: Duration = Duration::from_millis(250);
 
 async fn chaos(engine: Engine, redis: bool, nodes: usize) -> ChaosReport {
@@ -22,6 +24,8 @@ async fn chaos(engine: Engine, redis: bool, nodes: usize) -> ChaosReport {
         nodes,
         rate: RATE,
         isolation_tolerance: ISOLATION_TOLERANCE,
+        // Tests run without root, too.
+        allow_missing: true,
         folder: folder.path().to_owned(),
     };
     println!("seed {}", settings.seed);

@@ -6,3 +6,4 @@ mod reload;
 mod shutdown;
 mod startup;
 mod support;
+mod traces;

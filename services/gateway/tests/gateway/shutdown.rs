@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use spillway_testkit::{Answer, Sink};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{Folder, SOON, Sender, arrivals, assert_each_arrived_once, orders_to, stop};
 
@@ -47,8 +48,9 @@ async fn a_destination_that_hangs_does_not_hold_it_up_and_loses_nothing() {
     let sink = Sink::start().await;
     sink.on("/", Answer::hang());
     let store = format!("data_dir = \"{}\"", folder.path("data").display());
-    let settings = orders_to(&sink.url("/"), &store, "timeout = \"3s\"\nlease = \"3s\"");
-    folder.settings(&settings.replace("drain_timeout = \"25s\"", "drain_timeout = \"1s\""));
+    // Neither the attempts nor their leases end within the test.
+    let settings = orders_to(&sink.url("/"), &store, "timeout = \"5m\"\nlease = \"10m\"");
+    folder.settings(&settings.replace("drain_timeout = \"25s\"", "drain_timeout = \"4s\""));
     let gateway = folder.start(&[]).await;
     let sender = Sender::new();
     let mut ids = Vec::new();
@@ -57,8 +59,8 @@ async fn a_destination_that_hangs_does_not_hold_it_up_and_loses_nothing() {
     }
     sink.wait_for_count(ids.len(), SOON).await;
     let took = stop(gateway).await;
-    assert!(took < Duration::from_secs(4), "the drain timeout of 1 s was not kept: {took:?}");
-    // The leases of the attempts that were cut off end by themselves.
+    assert!(took < Duration::from_secs(4), "the drain timeout of 4 s was not kept: {took:?}");
+    // The attempts that were cut off gave their deliveries back: they are due at once.
     sink.on("/", Answer::status(200));
     let _again = folder.start(&[]).await;
     sink.wait_for_count(2 * ids.len(), SOON).await;
@@ -87,4 +89,23 @@ async fn an_idle_connection_does_not_hold_it_up() {
     let took = stop(gateway).await;
     assert!(took < Duration::from_secs(5), "{took:?}");
     drop(sender);
+}
+
+#[tokio::test]
+async fn a_sender_that_never_ends_its_request_does_not_use_up_the_time() {
+    let folder = Folder::new();
+    let sink = Sink::start().await;
+    let settings = orders_to(&sink.url("/"), &format!("data_dir = \"{}\"", folder.path("data").display()), "");
+    folder.settings(&settings.replace("drain_timeout = \"25s\"", "drain_timeout = \"5s\"\nbody_timeout = \"10m\""));
+    let gateway = folder.start(&[]).await;
+    let mut slow = tokio::net::TcpStream::connect(gateway.address()).await.expect("a connection");
+    slow.write_all(b"POST /in/orders HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{")
+        .await
+        .expect("a start");
+    Sender::new().send(&gateway.url, "{}".to_owned()).await.expect("an acknowledgement");
+    let took = stop(gateway).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let log = folder.log();
+    assert!(log.contains("some requests did not finish in time") && log.contains("stopped"), "{log}");
+    assert!(!log.contains("did not end in time and is cut off"), "the committer had to be cut off too:\n{log}");
 }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use spillway_testkit::Sink;
 
-use crate::support::{Folder, Sender, serve, stop};
+use crate::support::{Folder, Sender, program, serve, stop};
 
 fn text(path: &std::path::Path) -> &str {
     path.to_str().expect("a path in UTF-8")
@@ -50,7 +50,12 @@ async fn an_unreachable_database_ends_with_1_and_keeps_its_password() {
     let ended = serve(&["--config", text(&config), "--database-url", url]).await;
     ended.with(
         1,
-        &["127.0.0.1:1/orders", "cannot be opened (store_unavailable)", "cannot be reached", "Connection refused"],
+        &[
+            "127.0.0.1:1/orders cannot be opened; check that it runs, and that store.url (or DATABASE_URL)",
+            "(store_unavailable)",
+            "cannot be reached",
+            "Connection refused",
+        ],
     );
     assert!(!ended.errors.contains("hunter2"), "{}", ended.errors);
 }
@@ -62,7 +67,7 @@ async fn a_port_in_use_ends_with_1_and_says_which_option_helps() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let ended = serve(&["--config", text(&folder.path("spillway.toml")), "--listen", &address]).await;
-    ended.with(1, &[&address, "another program may use the port", "--listen"]);
+    ended.with(1, &[&address, "another program may use the port", "--listen", "(listen_failed)"]);
 }
 
 #[tokio::test]
@@ -138,4 +143,57 @@ async fn a_redis_that_is_away_costs_a_warning_and_not_the_start() {
     Sender::new().send(&gateway.url, "{}".to_owned()).await.expect("an acknowledgement");
     sink.wait_for_count(1, crate::support::SOON).await;
     assert!(folder.log().contains("Redis is lost"), "{}", folder.log());
+    let (status, report) = Sender::new().get(&gateway.url, "/healthz").await;
+    assert_eq!((status, &report["status"]), (200, &"degraded".into()), "{report}");
+    let (status, report) = Sender::new().get(&gateway.url, "/readyz").await;
+    assert_eq!((status, &report["status"]), (200, &"ok".into()), "{report}");
+}
+
+#[tokio::test]
+async fn of_each_source_that_verifies_nothing_it_warns_once_however_it_was_made() {
+    let folder = Folder::new();
+    folder.embedded("http://127.0.0.1:9/");
+    let warned = |name: &str| {
+        let is_about = |line: &&str| line.contains("settings_unverified_source") && line.contains(name);
+        folder.log().lines().filter(is_about).count()
+    };
+    let gateway = folder.start(&[]).await;
+    assert_eq!((warned("orders"), warned("made-by-hand")), (1, 0), "{}", folder.log());
+    let made = tokio::process::Command::new(program())
+        .args(["sources", "create", "made-by-hand", "--provider", "none"])
+        .env("SPILLWAY_URL", &gateway.url)
+        .env("SPILLWAY_API_KEY", gateway.admin_key.as_deref().expect("a key"))
+        .output();
+    assert!(made.await.expect("the program runs").status.success());
+    assert_eq!((warned("orders"), warned("made-by-hand")), (1, 1), "{}", folder.log());
+    stop(gateway).await;
+    stop(folder.start(&[]).await).await;
+    assert_eq!((warned("orders"), warned("made-by-hand")), (2, 2), "{}", folder.log());
+}
+
+#[tokio::test]
+async fn behind_a_proxy_with_tls_answers_tell_browsers_to_stay_with_it() {
+    let folder = Folder::new();
+    folder.embedded("http://127.0.0.1:9/");
+    let settings = std::fs::read_to_string(folder.path("spillway.toml")).expect("settings");
+    for (url, header) in [("http://hooks.example.com", None), ("https://hooks.example.com", Some("max-age=31536000"))] {
+        folder.settings(&settings.replace("[server]\n", &format!("[server]\npublic_url = \"{url}\"\n")));
+        let gateway = folder.start(&[]).await;
+        let answer = Sender::new().head(&gateway.url, "/health").await;
+        let told = answer.get("strict-transport-security").map(|value| value.to_str().expect("text"));
+        assert_eq!(told, header, "{url}");
+        stop(gateway).await;
+        assert!(folder.log().contains(url), "the log says where the gateway is reached: {}", folder.log());
+    }
+}
+
+#[tokio::test]
+async fn on_the_embedded_engine_pool_size_is_the_number_of_read_connections() {
+    let folder = Folder::new();
+    folder.embedded("http://127.0.0.1:9/");
+    let settings = std::fs::read_to_string(folder.path("spillway.toml")).expect("settings");
+    folder.settings(&settings.replace("[store]\n", "[store]\npool_size = 3\n"));
+    let gateway = folder.start(&[]).await;
+    let (_, report) = Sender::new().get(&gateway.url, "/healthz").await;
+    assert!(report.to_string().contains("3 at most"), "{report}");
 }

@@ -133,12 +133,35 @@ impl Sender {
 
     /// Posts an event to the source `orders`. Returns its id if it was acknowledged.
     pub(crate) async fn send(&self, url: &str, body: String) -> Option<String> {
-        let request = http::Request::post(format!("{url}/in/orders")).body(Full::new(body.into())).expect("a request");
+        self.send_with(url, body, &[]).await
+    }
+
+    /// The same, with these headers.
+    pub(crate) async fn send_with(&self, url: &str, body: String, headers: &[(&str, &str)]) -> Option<String> {
+        let mut request = http::Request::post(format!("{url}/in/orders"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).expect("a request");
         let response = self.0.request(request).await.ok()?;
         let status = response.status();
         let answer = response.into_body().collect().await.ok()?.to_bytes();
         let answer: serde_json::Value = serde_json::from_slice(&answer).ok()?;
         status.is_success().then(|| answer["id"].as_str().expect("an id").to_owned())
+    }
+
+    /// Status and JSON of an answer.
+    pub(crate) async fn get(&self, url: &str, path: &str) -> (u16, serde_json::Value) {
+        let response = self.0.get(format!("{url}{path}").parse().expect("a URL")).await.expect("an answer");
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    /// The headers of an answer.
+    pub(crate) async fn head(&self, url: &str, path: &str) -> http::HeaderMap {
+        let response = self.0.get(format!("{url}{path}").parse().expect("a URL")).await.expect("an answer");
+        response.headers().clone()
     }
 
     /// The sum of a counter over its labels, from `/metrics`.

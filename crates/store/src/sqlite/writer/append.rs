@@ -85,6 +85,7 @@ impl Writer {
         }
         // In a transaction of its own: the numbers stay valid even when the events' transaction is given up.
         for id in unknown {
+            self.statements.append += 1;
             let row = sqlx::query(
                 "INSERT INTO known_ids (id) VALUES (?) ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING key",
             )

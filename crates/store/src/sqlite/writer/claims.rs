@@ -25,6 +25,7 @@ impl Writer {
         if careful {
             let leases: Vec<Lease> = settlements.iter().map(|settlement| settlement.lease).collect();
             let mut current = self.current(&leases).await?;
+            self.statements.settle += u32::try_from(leases.len()).unwrap_or(u32::MAX);
             // Of two settlements of one claim the first counts.
             wanted.retain(|settlement| current.remove(&key_of(settlement.lease)));
             let kept: HashSet<ClaimKey> = wanted.iter().map(|settlement| key_of(settlement.lease)).collect();

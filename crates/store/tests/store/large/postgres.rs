@@ -9,7 +9,7 @@ use spillway_store::postgres::PostgresStore;
 use spillway_store::{Store, Unobserved};
 use spillway_testkit::{TestDatabase, large_tests_wanted, shared_database, wait_until};
 
-use super::{OPERATIONS, TABLES, fill, recorder, run};
+use super::{OPERATIONS, TABLES, assert_fast, fill, recorder, run};
 use crate::support::{Engine, TestStore, postgres_settings};
 
 /// Parameters of a connection whose client is told the plan of each statement once it was executed.
@@ -90,6 +90,10 @@ async fn large_postgres_store_reads_by_its_indexes() {
         }
     }
     assert!(wrong.is_empty(), "these read otherwise than expected: {wrong:#?}");
+
+    let store = connect(database.url()).await;
+    assert_fast(&store, &test, &contents).await;
+    store.close().await;
 }
 
 /// What the nodes above one in a plan do with its rows.

@@ -10,7 +10,7 @@ use spillway_testkit::large_tests_wanted;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
-use super::{OPERATIONS, TABLES, fill, recorder, run};
+use super::{OPERATIONS, TABLES, assert_fast, fill, recorder, run};
 use crate::support::{Engine, TestStore, WINDOW};
 
 /// What the texts scan beside tables: values, subqueries, pages, the destinations that there are. `known_ids` grows with the configuration.
@@ -105,6 +105,10 @@ async fn large_sqlite_store_reads_by_its_indexes() {
         }
     }
     assert!(wrong.is_empty(), "these read otherwise than expected: {wrong:#?}");
+
+    let store = open(&file).await;
+    assert_fast(&store, &test, &contents).await;
+    store.close().await;
 }
 
 /// How `texts` read the tables that grow, in alphabetic order.

@@ -1,0 +1,4 @@
+mod files;
+mod json;
+pub(crate) mod sample;
+mod texts;

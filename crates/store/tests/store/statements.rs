@@ -1,0 +1,55 @@
+//! How many statements the embedded engine says that it executes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use spillway_model::NextState;
+use spillway_store::sqlite::{SqliteSettings, SqliteStore};
+use spillway_store::{QueryKind, StatementCounts, StoreObserver};
+
+use crate::support::{Engine, TestStore, lease, settlement};
+
+#[derive(Default)]
+struct Counted(StatementCounts);
+
+impl StoreObserver for Counted {
+    fn query(&self, kind: QueryKind, _: Duration, statements: u32, _: usize) {
+        self.0.add(kind, statements);
+    }
+
+    fn pool_wait(&self, _: Duration) {}
+}
+
+#[tokio::test]
+async fn of_several_statements_in_one_text_each_counts_and_begin_and_commit_do_not() {
+    let mut test = TestStore::open(Engine::Sqlite).await;
+    let folder = tempfile::tempdir().unwrap();
+    let counted = Arc::new(Counted::default());
+    let settings = SqliteSettings::new(folder.path().join("spillway.db"));
+    test.store = Arc::new(SqliteStore::open(settings, counted.clone()).await.unwrap());
+    let destination = [test.ids.destination()];
+    // Three ids that are seen for the first time, and two statements.
+    test.accept(&test.event_to(&destination, test.now())).await;
+    assert_eq!(counted.0.get(QueryKind::Append), 5);
+    let append = async |events| {
+        let before = counted.0.get(QueryKind::Append);
+        test.store.append(events).await.unwrap();
+        counted.0.get(QueryKind::Append) - before
+    };
+    assert_eq!(append((0..200).map(|_| test.event_to(&destination, test.now())).collect()).await, 2);
+    assert_eq!(append((0..200).map(|key| test.keyed(key, &destination)).collect()).await, 3);
+    assert_eq!(append((100..300).map(|key| test.keyed(key, &destination)).collect()).await, 4, "owners are looked up");
+
+    let claimed = test.claim(200).await;
+    assert_eq!((claimed.len(), counted.0.get(QueryKind::Claim)), (200, 3));
+    test.store.renew(vec![lease(&claimed[0])], test.now() + 60_000).await.unwrap();
+    assert_eq!(counted.0.get(QueryKind::Renew), 2);
+    let next = NextState::Delivered { at: test.now() };
+    test.store.settle(claimed.iter().map(|one| settlement(one, next)).collect()).await.unwrap();
+    assert_eq!(counted.0.get(QueryKind::Settle), 2, "attempts and deliveries");
+
+    let delivery = claimed[0].id;
+    test.store.delivery(delivery).await.unwrap();
+    test.store.attempts(delivery).await.unwrap();
+    assert_eq!((counted.0.get(QueryKind::Lookup), counted.0.get(QueryKind::List)), (1, 1));
+}
