@@ -90,6 +90,11 @@ impl Shaping {
             match self.arrival {
                 Arrival::Quiet => {
                     ready!(tcp.poll_read_ready(cx))?;
+                    // An idle user learns of the connection's end when it looks again, long after the end has arrived.
+                    let mut first = [0];
+                    if ready!(tcp.poll_peek(cx, &mut ReadBuf::new(&mut first)))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
                     self.arrival = Arrival::Due(Instant::now() + self.latency);
                 }
                 Arrival::Due(at) => {
