@@ -87,6 +87,24 @@ pub struct Progress {
     pub last_error: Option<(String, u64)>,
 }
 
+impl Progress {
+    /// Adds the same scenario on another generator: it runs while it does on one, and is over when it is on all.
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.active_vus = self.active_vus.saturating_add(more.active_vus);
+        self.allocated_vus = self.allocated_vus.saturating_add(more.allocated_vus);
+        self.started = self.started.saturating_add(more.started);
+        self.completed = self.completed.saturating_add(more.completed);
+        self.interrupted = self.interrupted.saturating_add(more.interrupted);
+        self.dropped = self.dropped.saturating_add(more.dropped);
+        self.running |= more.running;
+        self.ended &= more.ended;
+        self.last_error = match (self.last_error.take(), &more.last_error) {
+            (Some((message, times)), Some((_, more))) => Some((message, times.saturating_add(*more))),
+            (one, other) => one.or_else(|| other.clone()),
+        };
+    }
+}
+
 impl State {
     /// Reads all of it.
     pub fn progress(&self) -> Progress {

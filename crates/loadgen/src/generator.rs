@@ -42,6 +42,27 @@ pub struct Health {
     pub invalid: Option<String>,
 }
 
+impl Health {
+    /// Two generators of one run: the worst of each number, processors added up. One that was the bottleneck makes the run invalid.
+    pub(crate) fn worse(&self, other: &Self) -> Self {
+        let share = |health: &Self| health.file_descriptors as f64 / health.file_descriptor_limit.max(1) as f64;
+        let nearest = if share(self) > share(other) { self } else { other };
+        Self {
+            cpu_percent: self.cpu_percent.max(other.cpu_percent),
+            cpu_percent_max: self.cpu_percent_max.max(other.cpu_percent_max),
+            cores: self.cores.saturating_add(other.cores),
+            lag_p99_ms: self.lag_p99_ms.max(other.lag_p99_ms),
+            file_descriptors: nearest.file_descriptors,
+            file_descriptor_limit: nearest.file_descriptor_limit,
+            memory_bytes: self.memory_bytes.max(other.memory_bytes),
+            invalid: match (&self.invalid, &other.invalid) {
+                (Some(one), Some(other)) => Some(format!("{one}; {other}")),
+                (one, other) => one.clone().or_else(|| other.clone()),
+            },
+        }
+    }
+}
+
 /// Watches this process from the moment it is made.
 pub struct Watch {
     cores: usize,

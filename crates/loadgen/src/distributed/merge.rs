@@ -10,29 +10,14 @@ pub(super) fn progress<'a>(shards: impl Iterator<Item = &'a BTreeMap<String, Pro
     let mut merged: BTreeMap<String, Progress> = BTreeMap::new();
     for (name, progress) in shards.flatten() {
         match merged.get_mut(name) {
-            Some(sum) => add(sum, progress),
+            Some(sum) => sum.add(progress),
             None => _ = merged.insert(name.clone(), progress.clone()),
         }
     }
     merged
 }
 
-fn add(sum: &mut Progress, more: &Progress) {
-    sum.active_vus = sum.active_vus.saturating_add(more.active_vus);
-    sum.allocated_vus = sum.allocated_vus.saturating_add(more.allocated_vus);
-    sum.started = sum.started.saturating_add(more.started);
-    sum.completed = sum.completed.saturating_add(more.completed);
-    sum.interrupted = sum.interrupted.saturating_add(more.interrupted);
-    sum.dropped = sum.dropped.saturating_add(more.dropped);
-    sum.running |= more.running;
-    sum.ended &= more.ended;
-    sum.last_error = match (sum.last_error.take(), &more.last_error) {
-        (Some((message, times)), Some((_, more))) => Some((message, times.saturating_add(*more))),
-        (one, other) => one.or_else(|| other.clone()),
-    };
-}
-
-/// The worst of each number, processors added up. One shard that was the bottleneck makes the whole run invalid. `None` without shards.
+/// See [`Health::worse`]. One shard that was the bottleneck makes the whole run invalid. `None` without shards.
 pub(super) fn health<'a>(shards: impl Iterator<Item = (u32, &'a Health)>) -> Option<Health> {
     let mut merged: Option<Health> = None;
     for (shard, health) in shards {
@@ -40,28 +25,10 @@ pub(super) fn health<'a>(shards: impl Iterator<Item = (u32, &'a Health)>) -> Opt
             Health { invalid: health.invalid.as_ref().map(|why| format!("shard {shard}: {why}")), ..health.clone() };
         merged = Some(match merged {
             None => own,
-            Some(sum) => worse(&sum, own),
+            Some(sum) => sum.worse(&own),
         });
     }
     merged
-}
-
-fn worse(one: &Health, other: Health) -> Health {
-    let share = |health: &Health| health.file_descriptors as f64 / health.file_descriptor_limit.max(1) as f64;
-    let nearest = if share(one) > share(&other) { one } else { &other };
-    Health {
-        cpu_percent: one.cpu_percent.max(other.cpu_percent),
-        cpu_percent_max: one.cpu_percent_max.max(other.cpu_percent_max),
-        cores: one.cores.saturating_add(other.cores),
-        lag_p99_ms: one.lag_p99_ms.max(other.lag_p99_ms),
-        file_descriptors: nearest.file_descriptors,
-        file_descriptor_limit: nearest.file_descriptor_limit,
-        memory_bytes: one.memory_bytes.max(other.memory_bytes),
-        invalid: match (&one.invalid, &other.invalid) {
-            (Some(one), Some(other)) => Some(format!("{one}; {other}")),
-            (one, other) => one.clone().or_else(|| other.clone()),
-        },
-    }
 }
 
 #[cfg(test)]

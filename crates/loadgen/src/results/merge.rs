@@ -8,7 +8,6 @@ use spillway_slo::threshold::{Expression, Selector, Threshold};
 use super::RunSummary;
 use crate::engine::Judged;
 use crate::executor::Progress;
-use crate::generator::Health;
 use crate::metrics::{MOST_SECONDS, Second, Snapshot};
 
 /// Why results are not those of one run.
@@ -49,7 +48,7 @@ pub fn merge(parts: &[RunSummary]) -> Result<RunSummary, MergeError> {
     let duration = parts.iter().map(|part| part.duration).max().unwrap_or_default();
     let mut scenarios: BTreeMap<String, Progress> = BTreeMap::new();
     for (name, progress) in parts.iter().flat_map(|part| &part.scenarios) {
-        add(scenarios.entry(name.clone()).or_insert_with(|| Progress { ended: true, ..Progress::default() }), progress);
+        scenarios.entry(name.clone()).or_insert_with(|| Progress { ended: true, ..Progress::default() }).add(progress);
     }
     let begun = parts.iter().map(|part| &part.meta.started_at).min().cloned().unwrap_or_default();
     let mut meta = first.meta.clone();
@@ -60,7 +59,7 @@ pub fn merge(parts: &[RunSummary]) -> Result<RunSummary, MergeError> {
         interrupted: parts.iter().any(|part| part.interrupted),
         thresholds: first.thresholds.iter().map(|threshold| judge(threshold, parts, &snapshot, duration)).collect(),
         scenarios,
-        generator: parts.iter().skip(1).fold(first.generator.clone(), |sum, part| worse(&sum, &part.generator)),
+        generator: parts.iter().skip(1).fold(first.generator.clone(), |sum, part| sum.worse(&part.generator)),
         observed: parts.iter().flat_map(|part| part.observed.iter().cloned()).collect(),
         timeline: overlaid(parts),
         snapshot,
@@ -109,35 +108,4 @@ fn overlaid(parts: &[RunSummary]) -> Vec<Second> {
         }
     }
     slots.into_values().take(MOST_SECONDS).collect()
-}
-
-fn add(sum: &mut Progress, more: &Progress) {
-    sum.active_vus = sum.active_vus.saturating_add(more.active_vus);
-    sum.allocated_vus = sum.allocated_vus.saturating_add(more.allocated_vus);
-    sum.started = sum.started.saturating_add(more.started);
-    sum.completed = sum.completed.saturating_add(more.completed);
-    sum.interrupted = sum.interrupted.saturating_add(more.interrupted);
-    sum.dropped = sum.dropped.saturating_add(more.dropped);
-    sum.running |= more.running;
-    sum.ended &= more.ended;
-    sum.last_error = match (sum.last_error.take(), &more.last_error) {
-        (Some((message, times)), Some((_, more))) => Some((message, times.saturating_add(*more))),
-        (one, other) => one.or_else(|| other.clone()),
-    };
-}
-
-/// The worst of each number, processors added up.
-fn worse(one: &Health, other: &Health) -> Health {
-    let share = |health: &Health| health.file_descriptors as f64 / health.file_descriptor_limit.max(1) as f64;
-    let nearest = if share(one) > share(other) { one } else { other };
-    Health {
-        cpu_percent: one.cpu_percent.max(other.cpu_percent),
-        cpu_percent_max: one.cpu_percent_max.max(other.cpu_percent_max),
-        cores: one.cores.saturating_add(other.cores),
-        lag_p99_ms: one.lag_p99_ms.max(other.lag_p99_ms),
-        file_descriptors: nearest.file_descriptors,
-        file_descriptor_limit: nearest.file_descriptor_limit,
-        memory_bytes: one.memory_bytes.max(other.memory_bytes),
-        invalid: one.invalid.clone().or_else(|| other.invalid.clone()),
-    }
 }

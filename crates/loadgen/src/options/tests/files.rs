@@ -173,7 +173,7 @@ fn every_shipped_test_has_a_plan() {
     spike: ramping-arrival-rate 100/s for 1m, 100 → 2000/s in 10s, 2000/s for 1m, 2000 → 100/s in 10s, 100/s for 2m, 4000 users
     sustained: constant-arrival-rate 800/s for 30m, 2000 users
     users-100: constant-vus 100 users for 5m, 100 users
-    websocket: constant-vus 2000 users for 2m, 2000 users
+    websocket: ramping-vus 0 → 2000 users in 30s, 2000 users for 2m, 2000 users
     ");
 }
 
