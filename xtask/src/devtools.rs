@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 
 use crate::failure::{Failure, Result};
 use crate::metadata::Metadata;
-use crate::setup::{self, FAKETIME, OHA, POSTGRES, REDIS, WRK};
+use crate::setup::{self, FAKETIME, NGINX, OHA, POSTGRES, REDIS, WRK};
 
 /// Shows the gateway at work: signed GitHub webhooks in, each delivered once
 ///
@@ -57,6 +57,18 @@ pub(crate) struct ChaosArgs {
     args: Vec<OsString>,
 }
 
+/// Lets a new version of the gateway out on one host under load; a bad one is taken back
+///
+/// Builds the gateway, the rollout controller and the load generator (release), puts nginx in front of two slots and PostgreSQL behind them, and rolls
+/// out a `good` version or one that answers `errors`, is `slow`, `crash`es or `leak`s. Under three minutes each. Exits 1 when the good version does not become
+/// live, a bad one is not taken back, an acknowledged webhook is lost, or clients feel more than the candidate's share.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RolloutDemoArgs {
+    /// Arguments for the demo, first of all the version; `-- --help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "VERSION ARGS")]
+    args: Vec<OsString>,
+}
+
 pub(crate) fn demo(sh: &Shell, DemoArgs { args }: DemoArgs) -> Result<()> {
     hand_over(sh, Program::DevtoolsAndGateway, "demo", &args)
 }
@@ -79,6 +91,17 @@ pub(crate) fn bench(sh: &Shell, BenchArgs { args }: BenchArgs) -> Result<()> {
 pub(crate) fn chaos(sh: &Shell, ChaosArgs { args }: ChaosArgs) -> Result<()> {
     setup::ensure(sh, &[&POSTGRES, &REDIS, &FAKETIME])?;
     hand_over(sh, Program::DevtoolsAndGateway, "chaos", &args)
+}
+
+pub(crate) fn rollout_demo(sh: &Shell, RolloutDemoArgs { args }: RolloutDemoArgs) -> Result<()> {
+    setup::ensure(sh, &[&POSTGRES, &NGINX])?;
+    cmd!(sh, "cargo build --release --package spillway-loadgen-cli --bin spillway-loadgen").run()?;
+    cmd!(sh, "cargo build --release --package spillway-rollout-controller --bin spillway-rollout").run()?;
+    let release = Metadata::target_directory(sh)?.join("release");
+    let mut arguments: Vec<OsString> = vec!["--rollout".into(), release.join("spillway-rollout").into()];
+    arguments.extend(["--loadgen".into(), release.join("spillway-loadgen").into()]);
+    arguments.extend(args);
+    hand_over(sh, Program::DevtoolsAndGateway, "rollout-demo", &arguments)
 }
 
 /// What a command of `spillway-devtools` runs with.

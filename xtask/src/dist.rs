@@ -13,7 +13,11 @@ use crate::metadata::Metadata;
 pub(crate) struct Args {}
 
 /// Packages and the program that each makes.
-const PROGRAMS: [(&str, &str); 2] = [("spillway-gateway", "spillway"), ("spillway-loadgen-cli", "spillway-loadgen")];
+const PROGRAMS: [(&str, &str); 3] = [
+    ("spillway-gateway", "spillway"),
+    ("spillway-loadgen-cli", "spillway-loadgen"),
+    ("spillway-rollout-controller", "spillway-rollout"),
+];
 
 pub(crate) fn run(sh: &Shell, Args {}: Args) -> Result<()> {
     let target = Metadata::target_directory(sh)?;

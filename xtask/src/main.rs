@@ -33,6 +33,7 @@ enum Command {
     Check(check::Args),
     Bench(devtools::BenchArgs),
     Chaos(devtools::ChaosArgs),
+    RolloutDemo(devtools::RolloutDemoArgs),
     Fuzz(fuzz::Args),
     Dist(dist::Args),
 }
@@ -60,6 +61,7 @@ fn run(command: Command) -> Result<()> {
         Command::Check(args) => check::run(&sh, args),
         Command::Bench(args) => devtools::bench(&sh, args),
         Command::Chaos(args) => devtools::chaos(&sh, args),
+        Command::RolloutDemo(args) => devtools::rollout_demo(&sh, args),
         Command::Fuzz(args) => fuzz::run(&sh, args),
         Command::Dist(args) => dist::run(&sh, args),
     }

@@ -1,5 +1,8 @@
 //! `cargo xtask setup`: the real parts that tests and checks run with.
 
+mod apt;
+mod kubernetes;
+
 use std::path::Path;
 
 use xshell::{Shell, cmd};
@@ -8,9 +11,11 @@ use crate::failure::{Failure, Result};
 
 /// Finds what tests and checks need, and installs what is missing
 ///
-/// Tests run against real servers, PostgreSQL (server binaries), Redis and the Prometheus Pushgateway, and step the clock with
-/// libfaketime. On Debian and Ubuntu missing ones are installed by apt-get, with sudo when you are not root; elsewhere install them
-/// yourself. cargo-nextest and cargo-deny are built by `cargo install`, which takes some minutes. Nothing is started or configured. Takes
+/// Tests run against real servers, PostgreSQL (server binaries), Redis, nginx, Prometheus, its Alertmanager and its Pushgateway and a Kubernetes
+/// API server, and step the clock with libfaketime. On Debian and Ubuntu missing ones are installed by apt-get, with sudo when you are not
+/// root; elsewhere install them yourself. etcd and kube-apiserver are looked for in $KUBEBUILDER_ASSETS, on PATH and in ~/.cache/spillway,
+/// where they are built from Debian's source if need be, once, in some minutes. cargo-nextest and cargo-deny are built by `cargo install`,
+/// which takes some minutes too. Nothing is started or configured (Debian may start the nginx that it installs; no test uses that one). Takes
 /// less than a second when all is there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
@@ -29,6 +34,8 @@ enum Source {
     Debian(&'static str),
     /// A program from the crates registry, with a version requirement.
     Crate(&'static str, &'static str),
+    /// Made by our own code.
+    Built(fn(&Shell) -> Result<()>),
     /// A command that the developer should run, because it changes the toolchain.
     Manual(&'static str),
 }
@@ -42,8 +49,32 @@ pub(crate) const REDIS: Part = Part {
     source: Source::Debian("redis-server"),
 };
 
-pub(crate) const PUSHGATEWAY: Part =
-    Part { name: "Pushgateway", find: find_pushgateway, source: Source::Debian("prometheus-pushgateway") };
+pub(crate) const PUSHGATEWAY: Part = Part {
+    name: "Pushgateway",
+    find: |sh| find_either(sh, ["prometheus-pushgateway", "pushgateway"]),
+    source: Source::Debian("prometheus-pushgateway"),
+};
+
+/// Scrapes and queries in the tests of rollouts.
+pub(crate) const PROMETHEUS: Part = Part {
+    name: "Prometheus",
+    find: |sh| version(sh, "prometheus", &["--version"]),
+    source: Source::Debian("prometheus"),
+};
+
+/// Silences in the tests of rollouts.
+pub(crate) const ALERTMANAGER: Part = Part {
+    name: "Alertmanager",
+    find: |sh| find_either(sh, ["prometheus-alertmanager", "alertmanager"]),
+    source: Source::Debian("prometheus-alertmanager"),
+};
+
+/// In front of the slots of rollouts.
+pub(crate) const NGINX: Part = Part { name: "nginx", find: find_nginx, source: Source::Debian("nginx") };
+
+/// etcd and kube-apiserver.
+pub(crate) const KUBERNETES: Part =
+    Part { name: "Kubernetes API server", find: kubernetes::find, source: Source::Built(kubernetes::build) };
 
 /// Steps the clock of a running gateway in the tests of faults.
 pub(crate) const FAKETIME: Part = Part { name: "libfaketime", find: find_faketime, source: Source::Debian("faketime") };
@@ -93,12 +124,25 @@ pub(crate) const NIGHTLY: Part = Part {
 };
 
 pub(crate) fn run(sh: &Shell, Args {}: Args) -> Result<()> {
-    let parts = [&RUSTFMT, &CLIPPY, &POSTGRES, &REDIS, &PUSHGATEWAY, &FAKETIME, &NEXTEST, &DENY];
+    let parts = [
+        &RUSTFMT,
+        &CLIPPY,
+        &POSTGRES,
+        &REDIS,
+        &NGINX,
+        &PROMETHEUS,
+        &ALERTMANAGER,
+        &PUSHGATEWAY,
+        &KUBERNETES,
+        &FAKETIME,
+        &NEXTEST,
+        &DENY,
+    ];
     let failures = parts.into_iter().map(|part| ensure(sh, &[part])).filter_map(Result::err).collect::<Vec<_>>();
     for part in parts {
         match (part.find)(sh) {
-            Some(found) => println!("✓ {:<18} {found}", part.name),
-            None => println!("✗ {:<18} missing", part.name),
+            Some(found) => println!("✓ {:<21} {found}", part.name),
+            None => println!("✗ {:<21} missing", part.name),
         }
     }
     if failures.is_empty() {
@@ -113,6 +157,7 @@ pub(crate) fn ensure(sh: &Shell, parts: &[&Part]) -> Result<()> {
         match part.source {
             Source::Debian(package) => install_package(sh, part.name, package)?,
             Source::Crate(name, requirement) => install_crate(sh, name, requirement)?,
+            Source::Built(build) => build(sh)?,
             Source::Manual(command) => return Err(Failure::new(format!("{} is missing: run `{command}`", part.name))),
         }
         if (part.find)(sh).is_none() {
@@ -168,11 +213,19 @@ fn find_postgres(sh: &Shell) -> Option<String> {
 }
 
 /// Debian's name for the program, and its authors'. Older ones print their version to standard error.
-fn find_pushgateway(sh: &Shell) -> Option<String> {
-    ["prometheus-pushgateway", "pushgateway"].iter().find_map(|program| {
+fn find_either(sh: &Shell, programs: [&str; 2]) -> Option<String> {
+    programs.iter().find_map(|program| {
         let output = cmd!(sh, "{program} --version").quiet().output().ok()?;
         let text = [output.stdout, output.stderr].concat();
         String::from_utf8_lossy(&text).lines().next().map(str::to_owned)
+    })
+}
+
+/// Debian keeps the program off the PATH of ordinary users. It prints its version to standard error.
+fn find_nginx(sh: &Shell) -> Option<String> {
+    ["nginx", "/usr/sbin/nginx"].iter().find_map(|program| {
+        let output = cmd!(sh, "{program} -v").quiet().output().ok()?;
+        String::from_utf8_lossy(&output.stderr).lines().next().map(str::to_owned)
     })
 }
 

@@ -3,9 +3,11 @@
 use xshell::{Shell, cmd};
 
 use crate::failure::Result;
-use crate::setup::{self, FAKETIME, NEXTEST, POSTGRES, PUSHGATEWAY, REDIS};
+use crate::setup::{
+    self, ALERTMANAGER, FAKETIME, KUBERNETES, NEXTEST, NGINX, POSTGRES, PROMETHEUS, PUSHGATEWAY, REDIS,
+};
 
-/// Runs every test, against real PostgreSQL, Redis and Pushgateway servers
+/// Runs every test, against real PostgreSQL, Redis, nginx, Prometheus and Kubernetes API servers
 ///
 /// Installs what is missing (see `setup`), then runs the documentation's examples with rustdoc, and unit, integration and property tests
 /// with cargo-nextest. Servers are started by the tests on free ports with data in temporary directories. Takes minutes the first time,
@@ -26,7 +28,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(sh: &Shell, Args { large, ci, nextest_args }: Args) -> Result<()> {
-    setup::ensure(sh, &[&POSTGRES, &REDIS, &PUSHGATEWAY, &FAKETIME, &NEXTEST])?;
+    let servers = [&POSTGRES, &REDIS, &NGINX, &PROMETHEUS, &ALERTMANAGER, &PUSHGATEWAY, &KUBERNETES, &FAKETIME];
+    setup::ensure(sh, &servers)?;
+    setup::ensure(sh, &[&NEXTEST])?;
     let profile = match (large, ci) {
         (true, _) => "large",
         (false, true) => "ci",
@@ -41,6 +45,8 @@ pub(crate) fn run(sh: &Shell, Args { large, ci, nextest_args }: Args) -> Result<
         nextest = nextest.env("SPILLWAY_TEST_LARGE", "1");
     }
     if is_whole_run {
+        // The demos of rollouts run programs of several packages.
+        cmd!(sh, "cargo build --workspace --bins --quiet").run()?;
         cmd!(sh, "cargo test --doc --workspace --quiet").run()?;
     }
     nextest.run()?;

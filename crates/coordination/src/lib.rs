@@ -15,6 +15,7 @@ mod ready;
 #[cfg(feature = "redis")]
 mod redis;
 mod settings;
+mod slots;
 
 use std::sync::Arc;
 
@@ -28,11 +29,13 @@ pub use redis::InvalidRedisUrl;
 pub use settings::CoordinationSettings;
 #[cfg(feature = "redis")]
 pub use settings::RedisSettings;
+use slots::SlotQueues;
+use spillway_model::Slot;
 
 /// One engine for each contract. Cheap to clone; background tasks end when the last clone of their engine is dropped.
 #[derive(Clone)]
 pub struct Coordination {
-    /// Deliveries on their way from intake to a worker.
+    /// Deliveries on their way from intake to any worker.
     pub ready: Arc<dyn ReadyQueue>,
     /// Limits per source, key or any other text.
     pub rate: Arc<dyn RateLimiter>,
@@ -40,13 +43,28 @@ pub struct Coordination {
     pub cache: Arc<dyn Cache>,
     /// Says that the configuration changed.
     pub changes: Arc<dyn Changes>,
+    slots: SlotQueues,
+}
+
+impl Coordination {
+    /// Deliveries on their way to the workers of this slot, while the slots share them; `None` when nothing that is handed over here can
+    /// reach them. In a process without Redis the queue of its own slot is [`Coordination::ready`].
+    ///
+    /// On Redis each slot has a stream of its own, with a bound of its own: one that nobody reads any more does not fill the other's. It costs
+    /// nothing before it is asked for. Must be called on a tokio runtime.
+    #[must_use]
+    pub fn ready_of(&self, slot: Slot) -> Option<Arc<dyn ReadyQueue>> {
+        self.slots.get(slot)
+    }
 }
 
 /// The engines of a single process. They need no runtime until a future of theirs is awaited.
 #[must_use]
 pub fn in_process(settings: &CoordinationSettings) -> Coordination {
+    let ready: Arc<dyn ReadyQueue> = Arc::new(in_process::InProcessReadyQueue::new(settings));
     Coordination {
-        ready: Arc::new(in_process::InProcessReadyQueue::new(settings)),
+        slots: SlotQueues::in_process(settings.slot, &ready),
+        ready,
         rate: Arc::new(in_process::InProcessRateLimiter::new(settings)),
         cache: Arc::new(in_process::InProcessCache::new(settings)),
         changes: Arc::new(in_process::InProcessChanges::default()),

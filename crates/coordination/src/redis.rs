@@ -16,6 +16,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::in_process::{InProcessChanges, LocalCache};
+use crate::slots::SlotQueues;
 use crate::{Coordination, RedisSettings};
 
 pub use link::InvalidRedisUrl;
@@ -33,8 +34,13 @@ pub(crate) async fn connect(settings: &RedisSettings) -> Result<Coordination, In
     tasks.spawn(bus.clone().listen());
     // Every engine keeps the shared tasks alive; the last one to go ends them.
     let tasks = Arc::new(tasks);
+    let queue = {
+        let (link, settings, tasks) = (link.clone(), settings.clone(), tasks.clone());
+        move |name: &str| Arc::new(ready::RedisReadyQueue::start(link.clone(), &settings, name, tasks.clone()))
+    };
     Ok(Coordination {
-        ready: Arc::new(ready::RedisReadyQueue::start(link.clone(), settings, tasks.clone())),
+        ready: queue("ready"),
+        slots: SlotQueues::started_by(move |slot| queue(&format!("ready:{slot}"))),
         rate: Arc::new(rate::RedisRateLimiter::new(link.clone(), settings, tasks.clone())),
         cache: Arc::new(cache::RedisCache::new(link, settings, invalidations, bus.clone(), tasks.clone())),
         changes: Arc::new(changes::RedisChanges::new(newest, bus, tasks)),

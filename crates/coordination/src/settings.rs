@@ -3,12 +3,14 @@ use std::sync::Arc;
 #[cfg(feature = "redis")]
 use std::time::Duration;
 
+use spillway_model::Slot;
+
 use crate::CoordinationObserver;
 
 /// Bounds of the engines, and who watches them.
 #[derive(Clone)]
 pub struct CoordinationSettings {
-    /// Most deliveries that may lie in the ready queue. On Redis this is the bound of the shared stream, over all nodes.
+    /// Most deliveries that may lie in the ready queue. On Redis this is the bound of each shared stream, over all nodes.
     pub ready_deliveries: usize,
     /// Most bytes that may lie in the ready queue, bodies and headers together.
     pub ready_bytes: usize,
@@ -16,18 +18,21 @@ pub struct CoordinationSettings {
     pub rate_keys: u64,
     /// Memory for cached values in this process, shared evenly between the kinds.
     pub cache_bytes: u64,
+    /// The slot of this process's worker, if it has one: without Redis no other can be handed anything.
+    pub slot: Option<Slot>,
     /// Told about cache hits and about the loss of Redis.
     pub observer: Arc<dyn CoordinationObserver>,
 }
 
 impl Default for CoordinationSettings {
-    /// 8192 deliveries, 64 MiB, 50 000 rate keys, 16 MiB of cache, and nobody watching.
+    /// 8192 deliveries, 64 MiB, 50 000 rate keys, 16 MiB of cache, no slot, and nobody watching.
     fn default() -> Self {
         Self {
             ready_deliveries: 8192,
             ready_bytes: 64 << 20,
             rate_keys: 50_000,
             cache_bytes: 16 << 20,
+            slot: None,
             observer: Arc::new(()),
         }
     }
@@ -40,6 +45,7 @@ impl fmt::Debug for CoordinationSettings {
             .field("ready_bytes", &self.ready_bytes)
             .field("rate_keys", &self.rate_keys)
             .field("cache_bytes", &self.cache_bytes)
+            .field("slot", &self.slot)
             .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ mod end_to_end;
 mod engine;
 mod intake;
 mod isolation;
+mod judge;
 mod loadgen;
 mod memory;
 mod metrics;
@@ -120,6 +121,15 @@ enum What {
     },
     /// One signature check, beside the cryptographic library alone
     Signature,
+    /// Error rates and delays of the rollout's judge, by simulation, beside a plain threshold and a table of delays: minutes, needs no server
+    Judge {
+        /// The same seed gives the same figures
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Simulated rollouts behind each figure [default: 2000, with --quick 200]
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        runs: Option<u32>,
+    },
 }
 
 /// Where the gateway keeps its data.
@@ -174,6 +184,7 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<bool, Failure> {
         What::Start { stored } => ("start", runtime.block_on(backlog::start(arguments, stored))?),
         What::Loadgen { long } => ("loadgen", loadgen::run(arguments, long)?),
         What::Signature => ("signature", signature::run(arguments)?),
+        What::Judge { seed, runs } => ("judge", judge::run(arguments, seed, runs)),
         What::Latency { rate } => ("latency", runtime.block_on(end_to_end::steady(arguments, rate))?),
     };
     table.publish(name, arguments.json)

@@ -12,7 +12,7 @@ mod machines;
 mod node;
 mod report;
 mod schedule;
-mod sender;
+pub(crate) mod sender;
 mod stored;
 mod verdict;
 

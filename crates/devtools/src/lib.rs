@@ -1,5 +1,5 @@
-//! Runs a built gateway and shows it, measures it or breaks it: the commands behind `cargo xtask demo`, `up`, `bench`, `chaos`
-//! and `load`.
+//! Runs a built gateway and shows it, measures it or breaks it: the commands behind `cargo xtask demo`, `up`, `bench`, `chaos`,
+//! `load` and `rollout-demo`.
 //!
 //! Tests of the gateway's program use [`gateway`] and [`chaos`] too. Dev-dependency only.
 
@@ -10,6 +10,7 @@ pub mod gateway;
 mod load;
 mod payloads;
 mod report;
+mod rollout;
 mod up;
 
 use std::path::PathBuf;
@@ -37,6 +38,11 @@ enum Command {
     Chaos(chaos::ChaosArgs),
     /// Runs a load test of infra/load
     Load(load::LoadArgs),
+    /// Lets a new version of a gateway out under load, or takes it back
+    RolloutDemo(rollout::RolloutDemoArgs),
+    /// A good or bad version of a gateway, in a process of its own
+    #[command(hide = true)]
+    Candidate(rollout::CandidateArgs),
     /// What `bench` compares with, in a process of its own
     #[command(hide = true)]
     Reference(bench::ReferenceArgs),
@@ -63,6 +69,8 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments).map(code),
         Command::Chaos(arguments) => chaos::command(&arguments).map(code),
         Command::Load(arguments) => load::run(&arguments),
+        Command::RolloutDemo(arguments) => rollout::run(&arguments).map(code),
+        Command::Candidate(arguments) => rollout::candidate(&arguments).map(code),
         Command::Reference(arguments) => bench::reference(&arguments).map(code),
     };
     result.unwrap_or_else(|error| {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiKey, ConnectionId, DestinationId, KeyId, Name, Rate, RetrySchedule, Secret, SourceId, UnixMillis};
+use crate::{
+    ApiKey, ConnectionId, DestinationId, KeyId, Name, Rate, RetrySchedule, Secret, SourceId, UnixMillis, WorkerShares,
+};
 
 /// A place events come from: a path of intake and the scheme that proves its sender.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -212,6 +214,8 @@ pub struct Configuration {
     pub connections: Vec<Connection>,
     /// Keys, by id.
     pub keys: Vec<ApiKey>,
+    /// How the worker slots share the deliveries; `None` while they do not: then every worker takes any delivery.
+    pub worker_shares: Option<WorkerShares>,
 }
 
 /// One change of the configuration. Several are applied together or not at all.
@@ -239,6 +243,8 @@ pub enum ConfigurationChange {
     PutKey(ApiKey),
     /// Delete the key.
     DeleteKey(KeyId),
+    /// Share the deliveries between the worker slots like this, or not at all.
+    SetWorkerShares(Option<WorkerShares>),
 }
 
 const fn yes() -> bool {

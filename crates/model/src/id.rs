@@ -165,6 +165,19 @@ impl DeliveryId {
         (self.0 >> 16) as u16
     }
 
+    /// Which hundredth of all deliveries this is, 0 to 99: always the same for one delivery, evenly spread, and unrelated for
+    /// the deliveries of one event.
+    ///
+    /// The low 36 bits of [`EventId::sequence`] and the ordinal are multiplied, and the middle of their square is taken. Every number stays
+    /// below 2^63, and the stores compute the same in SQL: never change it.
+    #[must_use]
+    pub const fn bucket(self) -> u8 {
+        let sequence = self.event().sequence() & ((1 << 36) - 1);
+        let product = sequence * 60_493_313 + self.ordinal() as i64 * 2_654_435_761;
+        let mixed = product >> 20 & 0x7fff_ffff;
+        (((mixed * mixed) >> 20) % 100) as u8
+    }
+
     /// The id of this delivery's attempt with the number `number`, counted from one.
     #[must_use]
     pub const fn attempt(self, number: u16) -> AttemptId {

@@ -13,6 +13,7 @@ mod name;
 mod rate;
 mod retry;
 mod secret;
+mod slot;
 mod trace_context;
 
 pub use attempt::{Attempt, AttemptClass};
@@ -32,4 +33,5 @@ pub use name::{InvalidName, Name};
 pub use rate::{InvalidRate, Rate};
 pub use retry::{InvalidRetrySchedule, RetrySchedule};
 pub use secret::{Secret, SecretResolver};
+pub use slot::{InvalidSlot, InvalidWorkerShares, Slot, WorkerShares};
 pub use trace_context::TraceContext;

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError, Map, Source, Value, ValueKind};
-use spillway_model::Secret;
+use spillway_model::{Secret, Slot};
 
 use crate::{Environment, Origin, Role, SettingsError, SettingsWarning};
 
@@ -18,6 +18,8 @@ use crate::{Environment, Origin, Role, SettingsError, SettingsWarning};
 pub struct Overrides {
     /// `--role`, for `server.role`.
     pub role: Option<Role>,
+    /// `--slot`, for `worker.slot`.
+    pub slot: Option<Slot>,
     /// `--listen`, for `server.listen`.
     pub listen: Option<SocketAddr>,
     /// `--data-dir`, for `store.data_dir`.
@@ -110,6 +112,7 @@ fn flags(overrides: &Overrides, origins: &mut Origins) -> Result<Layer, Settings
     let mut layer = Layer::default();
     for (name, path, value) in [
         ("--role", ["server", "role"], overrides.role.map(|role| role.to_string())),
+        ("--slot", ["worker", "slot"], overrides.slot.map(|slot| slot.to_string())),
         ("--listen", ["server", "listen"], overrides.listen.map(|listen| listen.to_string())),
         ("--data-dir", ["store", "data_dir"], data_dir),
         ("--database-url", ["store", "url"], exposed(&overrides.database_url)),

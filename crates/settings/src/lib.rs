@@ -33,6 +33,7 @@ pub use sections::intake::IntakeSettings;
 pub use sections::server::{Role, ServerSettings, TlsSettings};
 pub use sections::store::{RedisSettings, StoreSettings};
 pub use sections::telemetry::{LogFormat, LogSettings, OtlpProtocol, TelemetrySettings};
+pub use sections::worker::WorkerSettings;
 pub use units::{ByteSize, InvalidByteSize};
 pub use urls::{CorsOrigin, HttpUrl, InvalidUrl, RedisUrl, StoreUrl};
 pub use warning::SettingsWarning;

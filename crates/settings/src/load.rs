@@ -15,7 +15,7 @@ use crate::sections::rules;
 use crate::{
     ConnectionSettings, DeliverySettings, DestinationSettings, Environment, IntakeSettings, LogSettings, Overrides,
     RedisSettings, ServerSettings, SettingsError, SettingsErrors, SettingsWarning, SourceSettings, StoreSettings,
-    TelemetrySettings,
+    TelemetrySettings, WorkerSettings,
 };
 
 /// The file that is read from the working directory when none is named.
@@ -36,6 +36,8 @@ pub struct Settings {
     pub intake: IntakeSettings,
     /// `[delivery]`: from commit to destination.
     pub delivery: DeliverySettings,
+    /// `[worker]`: which deliveries this process takes.
+    pub worker: WorkerSettings,
     /// `[telemetry]`: traces.
     pub telemetry: TelemetrySettings,
     /// `[log]`: log lines.
@@ -140,6 +142,7 @@ impl Settings {
             redis: root.table("redis", RedisSettings::read),
             intake: root.table("intake", IntakeSettings::read),
             delivery: root.table("delivery", DeliverySettings::read),
+            worker: root.table("worker", WorkerSettings::read),
             telemetry: root.table("telemetry", TelemetrySettings::read),
             log: root.table("log", LogSettings::read),
             ..Self::default()

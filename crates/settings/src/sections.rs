@@ -7,6 +7,7 @@ pub(crate) mod rules;
 pub(crate) mod server;
 pub(crate) mod store;
 pub(crate) mod telemetry;
+pub(crate) mod worker;
 
 /// A closed set of words: an enum with `FromStr`, `Display` and the error text that lists them.
 macro_rules! words {

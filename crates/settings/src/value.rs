@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use config::{Value, ValueKind};
 use ipnet::IpNet;
-use spillway_model::{DestinationUrl, Name, Rate, RetrySchedule, Secret};
+use spillway_model::{DestinationUrl, Name, Rate, RetrySchedule, Secret, Slot};
 
 use crate::urls::without_passwords;
 use crate::{ByteSize, CorsOrigin, HttpUrl, is_secret_reference, units};
@@ -55,6 +55,7 @@ text_settings! {
     DestinationUrl: "an http or https URL without user and password, such as \"https://example.com/hooks\"",
     HttpUrl: "an http or https URL without user and password, such as \"https://hooks.example.com\"",
     CorsOrigin: "an origin such as \"https://app.example.com\", or \"*\"",
+    Slot: "\"blue\" or \"green\"",
     ByteSize: "a size such as \"64KiB\", \"1MiB\" or a number of bytes",
 }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::ser::{Serialize, Serializer};
 
 use crate::SyntaxError;
 use crate::syntax::excerpt;
@@ -148,6 +149,12 @@ impl fmt::Display for Timespan {
 impl From<Timespan> for Duration {
     fn from(timespan: Timespan) -> Self {
         timespan.0
+    }
+}
+
+impl Serialize for Timespan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +26,17 @@ pub struct ClaimRequest {
     pub max_per_destination: usize,
     /// Destinations with another limit than `max_per_destination`; zero leaves the destination alone.
     pub limits: HashMap<DestinationId, usize>,
+    /// Which of the due deliveries; `None` is all of them.
+    pub share: Option<ClaimShare>,
+}
+
+/// A part of the deliveries. Its own come first; what others left lying fills the room that is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimShare {
+    /// Deliveries whose [`DeliveryId::bucket`] is in here are its own. Empty: none is.
+    pub buckets: Range<u8>,
+    /// Deliveries that were due at or before this time are anybody's: whoever should have claimed them does not.
+    pub overdue_before: UnixMillis,
 }
 
 /// What waits.
@@ -134,7 +146,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError>;
 
     /// Takes due deliveries, the longest overdue of each destination first, raises their generation and moves their due time
-    /// to the lease's end. Two claimers never get the same delivery while its lease holds.
+    /// to the lease's end. Two claimers never get the same delivery while its lease holds. Without [`ClaimRequest::share`] nothing is
+    /// looked at but what is due.
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError>;
 
     /// Moves the end of these leases. Returns the deliveries whose claim is no longer current: they must not be attempted.

@@ -16,7 +16,9 @@ pub mod postgres;
 pub mod sqlite;
 
 pub use amend::amend_configuration;
-pub use contract::{Backlog, ClaimRequest, PoolState, QueryKind, RetryOutcome, Store, StoreObserver, Unobserved};
+pub use contract::{
+    Backlog, ClaimRequest, ClaimShare, PoolState, QueryKind, RetryOutcome, Store, StoreObserver, Unobserved,
+};
 pub use counts::StatementCounts;
 pub use error::{StoreError, StoreErrorKind};
 pub use query::{Cursor, DeliveryFilter, EventFilter, InvalidCursor, Page};

@@ -90,7 +90,10 @@ impl fmt::Debug for PostgresSettings {
     }
 }
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "initial", include_str!("../migrations/postgres/0001_initial.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
+    (2, "worker shares", include_str!("../migrations/postgres/0002_worker_shares.sql")),
+];
 
 /// What every session is set to. Statements are texts of ours, each with one index that serves it: left to its estimates,
 /// the planner would sometimes read whole tables instead, above all right after a table was made.

@@ -4,6 +4,7 @@
 //! serves appends, settlements and claims together.
 
 mod checkpoint;
+mod claimable;
 mod configuration;
 mod operation;
 mod reads;
@@ -63,7 +64,10 @@ impl SqliteSettings {
 /// Operations that may wait for the writer. When there are more, callers wait for room.
 const WRITER_QUEUE: usize = 1_024;
 /// Version of the newest migration.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "initial", include_str!("../migrations/sqlite/0001_initial.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
+    (2, "worker shares", include_str!("../migrations/sqlite/0002_worker_shares.sql")),
+];
 
 /// A store in one SQLite file. One process at a time may open it.
 #[derive(Debug)]
@@ -218,7 +222,10 @@ impl Store for SqliteStore {
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
         let start = Instant::now();
-        let candidates = reads::claimable(&self.readers, &request).await?;
+        let candidates = match &request.share {
+            None => claimable::all(&self.readers, &request).await?,
+            Some(share) => claimable::of_share(&self.readers, &request, share).await?,
+        };
         if candidates.is_empty() {
             self.observer.query(QueryKind::Claim, start.elapsed(), 1, 0);
             return Ok(Vec::new());

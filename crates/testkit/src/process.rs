@@ -9,8 +9,8 @@ use std::os::unix::process::CommandExt;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Reads until its input closes, which happens when the test process is gone in any way, then kills the server and removes its data.
-const WATCHDOG: &str = r#"read -r _; kill -KILL "$1" 2>/dev/null; rm -rf "$2""#;
+/// Reads until its input closes, which happens when the test process is gone in any way, then kills the server with its process group and removes its data.
+const WATCHDOG: &str = r#"read -r _; kill -KILL "$1" "-$1" 2>/dev/null; rm -rf "$2""#;
 
 /// How long killed processes may take to leave the process table.
 const REAP_DEADLINE: Duration = Duration::from_secs(10);

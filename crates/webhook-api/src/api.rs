@@ -25,6 +25,7 @@ mod sources;
 mod suggest;
 mod tag;
 mod timestamp;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +98,7 @@ fn managed() -> OpenApiRouter<Arc<Gateway>> {
         .routes(routes!(attempts::list))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::delete))
+        .routes(routes!(workers::show_shares, workers::set_shares, workers::unset_shares))
         .routes(routes!(pool::show))
 }
 

@@ -1,16 +1,19 @@
 //! The group committer: one flush serves every acknowledgement that waits for it.
 
+mod handover;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use spillway_coordination::{ReadyQueue, Reservation};
-use spillway_model::{Appended, Claimed, Clock, NewEvent};
+use spillway_model::{Appended, Clock, NewEvent};
 use spillway_store::{Store, StoreError};
 use spillway_telemetry::Metrics;
 use tokio::sync::{mpsc, oneshot};
+
+pub use handover::Handover;
 
 /// How events are gathered and committed.
 #[derive(Debug, Clone)]
@@ -102,8 +105,7 @@ impl CommitterHandle {
 pub struct Committer {
     settings: CommitterSettings,
     store: Arc<dyn Store>,
-    /// Where deliveries go that are born claimed; `None` when no worker reads this queue.
-    ready: Option<Arc<dyn ReadyQueue>>,
+    handover: Handover,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     queue: mpsc::Receiver<Waiting>,
@@ -114,12 +116,12 @@ impl Committer {
     pub fn new(
         settings: CommitterSettings,
         store: Arc<dyn Store>,
-        ready: Option<Arc<dyn ReadyQueue>>,
+        handover: Handover,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> (Self, CommitterHandle) {
         let (sender, queue) = mpsc::channel(settings.queue.max(1));
-        (Self { settings, store, ready, clock, metrics, queue }, CommitterHandle { queue: sender })
+        (Self { settings, store, handover, clock, metrics, queue }, CommitterHandle { queue: sender })
     }
 
     /// Works until the last handle is dropped.
@@ -174,7 +176,7 @@ impl Committer {
     fn parts(&self) -> Parts {
         Parts {
             store: self.store.clone(),
-            ready: self.ready.clone(),
+            handover: self.handover.clone(),
             metrics: self.metrics.clone(),
             now: self.clock.now(),
             lease: self.settings.lease,
@@ -192,7 +194,7 @@ struct Pace {
 /// What one commit needs; it runs beside the gathering of the next.
 struct Parts {
     store: Arc<dyn Store>,
-    ready: Option<Arc<dyn ReadyQueue>>,
+    handover: Handover,
     metrics: Metrics,
     now: i64,
     lease: Duration,
@@ -206,27 +208,9 @@ async fn commit(parts: Parts, waiting: Vec<Waiting>) -> Pace {
         waiters.push((received, answer));
     }
     let lease_until = parts.now + i64::try_from(parts.lease.as_millis()).unwrap_or(i64::MAX);
-    let reservation = parts.ready.as_ref().and_then(|ready| reserve(ready.as_ref(), &events));
-    let mut claimed = Vec::new();
-    if let Some(reservation) = &reservation {
-        claimed.reserve(reservation.deliveries());
-        let limit = parts.ready.as_ref().map_or(0, |ready| ready.payload_limit());
-        for (new, (received, _)) in events.iter_mut().zip(&waiters).filter(|(new, _)| payload(new) <= limit) {
-            for delivery in &mut new.deliveries {
-                delivery.due_at = lease_until;
-                delivery.generation = 1;
-                claimed.push(Claimed {
-                    id: delivery.id,
-                    destination: delivery.destination,
-                    connection: delivery.connection,
-                    generation: 1,
-                    attempts: 0,
-                    lease_until,
-                    event: new.event.clone(),
-                    received: Some(*received),
-                });
-            }
-        }
+    let mut reserved = parts.handover.reserve(&events);
+    for (new, (received, _)) in events.iter_mut().zip(&waiters) {
+        reserved.claim(new, lease_until, *received);
     }
     let count = events.len();
     let start = Instant::now();
@@ -245,17 +229,13 @@ async fn commit(parts: Parts, waiting: Vec<Waiting>) -> Pace {
                         Appended::Duplicate { .. } => None,
                     })
                     .collect();
-                claimed.retain(|claimed| stored.contains(&claimed.event.id));
+                reserved.retain(|event| stored.contains(&event));
             }
             for ((_, answer), appended) in waiters.into_iter().zip(appended) {
                 // A sender that hung up needs no answer; its event is stored.
                 let _ = answer.send(Ok(appended));
             }
-            if let (Some(ready), Some(reservation)) = (&parts.ready, reservation)
-                && !claimed.is_empty()
-            {
-                ready.push(reservation, claimed).await;
-            }
+            reserved.push().await;
         }
         Err(error) => {
             tracing::error!(code = error.code(), %error, events = count, "a batch of events could not be stored");
@@ -265,19 +245,4 @@ async fn commit(parts: Parts, waiting: Vec<Waiting>) -> Pace {
         }
     }
     pace
-}
-
-/// Room for those events of the batch that may be handed over with their payload.
-fn reserve(ready: &dyn ReadyQueue, events: &[NewEvent]) -> Option<Reservation> {
-    let limit = ready.payload_limit();
-    let (mut deliveries, mut bytes) = (0, 0);
-    for new in events.iter().filter(|new| payload(new) <= limit) {
-        deliveries += new.deliveries.len();
-        bytes += new.deliveries.len() * payload(new);
-    }
-    if deliveries == 0 { None } else { ready.try_reserve(deliveries, bytes) }
-}
-
-fn payload(new: &NewEvent) -> usize {
-    new.event.body.len() + new.event.headers.as_bytes().len()
 }

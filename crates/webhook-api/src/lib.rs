@@ -15,7 +15,7 @@ mod routing;
 mod server;
 
 pub use api::{PoolLevel, PoolLimits, keys, openapi};
-pub use committer::{CommitError, Committer, CommitterHandle, CommitterSettings};
+pub use committer::{CommitError, Committer, CommitterHandle, CommitterSettings, Handover};
 pub use gateway::{ApiSettings, Gateway};
 pub use intake::{IntakeError, IntakeLimits};
 pub use limits::RateRefusal;

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use spillway_coordination::ReadyQueue;
 use spillway_model::{Claimed, DeliveryId, DestinationId, Lease, NextState, Settlement, UnixMillis};
 use spillway_store::StoreError;
 use spillway_telemetry::DeliveryOutcome;
@@ -23,6 +24,7 @@ use crate::breaker::Epoch;
 use crate::destinations::{Defaults, Destinations, Prepared};
 use crate::lanes::{Bounds, Lanes, Next};
 use crate::lease::{lease_of, milliseconds, released};
+use crate::portion::Portion;
 use crate::settler::SettlerHandle;
 use crate::stop::StopTimes;
 use crate::worker::Worker;
@@ -43,7 +45,7 @@ enum Report {
     /// An attempt's task has ended.
     Attempt { task: tokio::task::Id, destination: DestinationId, epoch: Epoch, outcome: Outcome },
     /// The store was asked for due deliveries.
-    Claimed { result: Result<Vec<Claimed>, StoreError>, wanted: usize },
+    Claimed { result: Result<Vec<Claimed>, StoreError>, wanted: usize, portion: Portion },
     /// Leases were renewed until then; `lost` are no longer ours. `None` when the store could not do it.
     Renewed { leases: Vec<Lease>, lost: Option<Vec<DeliveryId>>, until: UnixMillis },
     /// The store was asked to disable the destination. When it could not, the next 410 asks again.
@@ -62,6 +64,10 @@ pub(crate) struct Dispatcher {
     running: Running,
     destinations: Destinations,
     defaults: Defaults,
+    /// Which deliveries are taken.
+    portion: Portion,
+    /// The ready queue of this worker's slot, if that is not everybody's.
+    ready_of_slot: Option<Arc<dyn ReadyQueue>>,
     lanes: Lanes,
     /// Settlements without an attempt for which the settler had no room. While there are any, nothing new is taken.
     outbox: VecDeque<Settlement>,
@@ -112,8 +118,20 @@ impl Dispatcher {
         let lease = settings.lease;
         let configuration = worker.configuration.borrow_and_update().clone();
         let destinations = Destinations::build(&configuration, &defaults, &worker.resolve, worker.clock.now());
+        let slot = worker.settings.slot;
+        let portion = Portion::of(&configuration, slot);
+        if slot.is_some() || portion != Portion::All {
+            portion.announce(slot);
+        }
+        worker.metrics.worker_share.set(portion.ratio());
         let (counts, ready) = (lanes.counts(), worker.coordination.ready.clone());
-        let depth = move || Some((counts.waiting.load(Ordering::Relaxed) + ready.depth()) as f64);
+        let ready_of_slot = slot.and_then(|slot| worker.coordination.ready_of(slot));
+        let ready_of_slot = ready_of_slot.filter(|of_slot| !Arc::ptr_eq(of_slot, &ready));
+        let of_slot = ready_of_slot.clone();
+        let depth = move || {
+            let handed_over = ready.depth() + of_slot.as_ref().map_or(0, |queue| queue.depth());
+            Some((counts.waiting.load(Ordering::Relaxed) + handed_over) as f64)
+        };
         worker.metrics.ready_queue_depth.sample_with(depth);
         let counts = lanes.counts();
         worker.metrics.breaker_open.sample_with(move || Some(counts.open_breakers.load(Ordering::Relaxed) as f64));
@@ -136,6 +154,8 @@ impl Dispatcher {
             running: Running::default(),
             destinations,
             defaults,
+            portion,
+            ready_of_slot,
             lanes,
             outbox: VecDeque::new(),
             unknown: HashSet::new(),
@@ -155,6 +175,7 @@ impl Dispatcher {
     /// Works until it is told to stop, and stops. Returns what it was told.
     pub(crate) async fn run(mut self) -> StopTimes {
         let (ready, settle) = (self.worker.coordination.ready.clone(), self.attempts.settle.clone());
+        let ready_of_slot = self.ready_of_slot.clone();
         let stop = self.worker.stop.clone();
         let mut stopped = pin!(stop.stopped());
         let mut reported = Vec::with_capacity(REPORT_BATCH);
@@ -175,7 +196,8 @@ impl Dispatcher {
                         self.take_report(report);
                     }
                 }
-                batch = ready.pop(READY_BATCH), if may_take => self.take_deliveries(batch),
+                batch = ready.pop(READY_BATCH), if may_take => self.take_own(batch),
+                batch = pop(ready_of_slot.as_deref()), if may_take => self.take_own(batch),
                 Ok(permit) = settle.room(), if !self.outbox.is_empty() => {
                     if let Some(settlement) = self.outbox.pop_front() {
                         permit.send(settlement);
@@ -214,6 +236,29 @@ impl Dispatcher {
         self.destinations = Destinations::build(&configuration, &self.defaults, &self.worker.resolve, now);
         self.lanes.reload(&self.destinations);
         self.claim_at = Instant::now();
+        self.change_portion(Portion::of(&configuration, self.worker.settings.slot));
+    }
+
+    /// What waits here and is another slot's from now on is given back, so that it goes out where it should.
+    fn change_portion(&mut self, portion: Portion) {
+        if portion == self.portion {
+            return;
+        }
+        self.portion = portion;
+        self.portion.announce(self.worker.settings.slot);
+        self.worker.metrics.worker_share.set(self.portion.ratio());
+        let foreign = self.lanes.remove(|claimed| !self.portion.has(claimed.id));
+        self.give_back(foreign);
+    }
+
+    /// Takes deliveries that were handed over. What is another slot's is given back: the shares changed while it was under way.
+    fn take_own(&mut self, batch: Vec<Claimed>) {
+        if self.portion == Portion::All {
+            return self.take_deliveries(batch);
+        }
+        let (own, foreign): (Vec<_>, Vec<_>) = batch.into_iter().partition(|claimed| self.portion.has(claimed.id));
+        self.give_back(foreign);
+        self.take_deliveries(own);
     }
 
     fn take_deliveries(&mut self, batch: Vec<Claimed>) {
@@ -310,7 +355,7 @@ impl Dispatcher {
                 self.running.0.remove(&task);
                 self.take_outcome(destination, epoch, outcome);
             }
-            Report::Claimed { result, wanted } => self.take_claimed(result, wanted),
+            Report::Claimed { result, wanted, portion } => self.take_claimed(result, wanted, &portion),
             Report::Renewed { leases, lost, until } => self.take_renewed(&leases, lost, until),
             Report::Disabled { destination, disabled } => self.take_disabled(destination, disabled),
             Report::LookedUp { deleted } => self.take_deleted(deleted),
@@ -332,6 +377,10 @@ impl Dispatcher {
                     self.disable(destination);
                 }
             }
+            Outcome::RateLimited { claimed, .. } if self.portion.is_nothing() => {
+                self.lanes.lost(claimed.destination);
+                self.give_back([*claimed]);
+            }
             Outcome::RateLimited { claimed, wait } => {
                 if let Err(claimed) = self.lanes.rate_limited(*claimed, wait, now) {
                     let due_at = self.worker.clock.now() + milliseconds(wait);
@@ -350,6 +399,14 @@ impl Dispatcher {
         let renewal = (!self.renewing).then_some(self.renew_at);
         let times = [self.lanes.next_wake(), claim, renewal, Some(now + self.worker.settings.poll.max(MIN_POLL))];
         times.into_iter().flatten().min().unwrap_or(now)
+    }
+}
+
+/// The next deliveries of a queue that there may not be.
+async fn pop(queue: Option<&dyn ReadyQueue>) -> Vec<Claimed> {
+    match queue {
+        Some(queue) => queue.pop(READY_BATCH).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -148,6 +148,14 @@ impl Lane {
         std::mem::take(&mut self.queue).into()
     }
 
+    /// Takes what waits and fits.
+    pub(crate) fn remove(&mut self, fits: impl Fn(&Claimed) -> bool) -> Vec<Claimed> {
+        let (removed, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.queue).into_iter().partition(fits);
+        self.queue = kept.into();
+        self.bytes -= removed.iter().map(size).sum::<usize>();
+        removed
+    }
+
     /// An attempt that began in `epoch` has ended. Returns whether that opened the breaker.
     pub(crate) fn ended(&mut self, epoch: Epoch, health: Health, pause: Option<Duration>, now: Instant) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);

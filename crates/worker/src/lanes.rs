@@ -265,6 +265,15 @@ impl Lanes {
         all
     }
 
+    /// Takes what waits and fits.
+    pub(crate) fn remove(&mut self, fits: impl Fn(&Claimed) -> bool) -> Vec<Claimed> {
+        let removed: Vec<Claimed> = self.lanes.values_mut().flat_map(|entry| entry.lane.remove(&fits)).collect();
+        self.subtract(removed.len(), removed.iter().map(size).sum());
+        let ids: HashSet<DestinationId> = removed.iter().map(|claimed| claimed.destination).collect();
+        ids.into_iter().for_each(|id| self.forget_if_over(id));
+        removed
+    }
+
     /// When a lane must next be looked at, unless something else happens.
     pub(crate) fn next_wake(&self) -> Option<Instant> {
         self.wakes.first().map(|(at, _)| *at)

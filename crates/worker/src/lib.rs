@@ -20,6 +20,7 @@ mod headers;
 mod lane;
 mod lanes;
 mod lease;
+mod portion;
 mod retry_after;
 mod settings;
 mod settler;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderValue;
-use spillway_model::RetrySchedule;
+use spillway_model::{RetrySchedule, Slot};
 
 /// How deliveries are sent.
 #[derive(Debug, Clone)]
@@ -25,6 +25,10 @@ pub struct WorkerSettings {
     pub poll: Duration,
     /// Deliveries claimed at once.
     pub claim_batch: usize,
+    /// The slot it belongs to. While worker slots share the deliveries it takes its slot's, and without one what they leave lying.
+    pub slot: Option<Slot>,
+    /// How long a delivery of another slot must have been due before this worker takes it, provided that its own share is not zero.
+    pub share_grace: Duration,
     /// Sent as `user-agent` when the event's sender sent none.
     pub user_agent: HeaderValue,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use spillway_model::Secret;
+use spillway_model::{Secret, Slot};
 use spillway_settings::{Environment, LoadArgs, Overrides, Role};
 
 use crate::client::ClientCommand;
@@ -61,6 +61,9 @@ pub(crate) struct ServeOptions {
     /// What this process does: all, api or worker
     #[arg(long)]
     role: Option<Role>,
+    /// Slot of this worker, blue or green: it takes its slot's share of the deliveries
+    #[arg(long)]
+    slot: Option<Slot>,
     /// Address to listen on, such as 0.0.0.0:8080; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -85,6 +88,7 @@ impl ServeOptions {
             environment: Environment::of_process(),
             overrides: Overrides {
                 role: self.role,
+                slot: self.slot,
                 listen: self.listen,
                 data_dir: self.data_dir.clone(),
                 database_url: self.database_url.clone().map(Secret::new),

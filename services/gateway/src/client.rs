@@ -19,6 +19,7 @@ mod send;
 mod sources;
 mod table;
 mod time;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,8 @@ pub(crate) enum ClientCommand {
     Deliveries(With<deliveries::DeliveriesCommand>),
     /// Manages the keys of the API
     Keys(With<keys::KeysCommand>),
+    /// Shows and sets how worker slots share the deliveries
+    Workers(With<workers::WorkersCommand>),
     /// Sends a signed test webhook to a source
     #[command(after_help = send::EXAMPLES)]
     Send(WithArguments<send::SendArguments>),
@@ -101,6 +104,7 @@ async fn execute(command: ClientCommand) -> Result<(), ClientError> {
         ClientCommand::Events(with) => events::run(with.command, &mut Client::new(&with.options)?).await,
         ClientCommand::Deliveries(with) => deliveries::run(with.command, &mut Client::new(&with.options)?).await,
         ClientCommand::Keys(with) => keys::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::Workers(with) => workers::run(with.command, &mut Client::new(&with.options)?).await,
         ClientCommand::Send(with) => send::run(with.arguments, &mut Client::new(&with.options)?).await,
         ClientCommand::Apply(with) => apply::run(with.arguments, &mut Client::new(&with.options)?).await,
     }

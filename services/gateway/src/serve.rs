@@ -160,7 +160,7 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<Instant, StartError> {
     let (committer, commit) = Committer::new(
         parts::committer(&settings),
         parts.store.clone(),
-        parts::ready_queue(&settings, &parts.coordination),
+        parts::handover(&settings, &parts.coordination, configuration.clone()),
         parts.clock.clone(),
         parts.metrics.clone(),
     );

@@ -105,16 +105,23 @@ fn every_xtask_command_exists() {
     let source = read("xtask/src/main.rs");
     let variants = source.split("enum Command {").nth(1).and_then(|rest| rest.split('}').next()).expect("the commands");
     let known: BTreeSet<_> =
-        variants.lines().filter_map(|line| line.trim().split_once('(')).map(|(name, _)| name.to_lowercase()).collect();
+        variants.lines().filter_map(|line| line.trim().split_once('(')).map(|(name, _)| with_hyphens(name)).collect();
     let mut named = BTreeSet::new();
     for (path, text) in documents() {
         for rest in text.split("cargo xtask ").skip(1) {
-            let name: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
+            let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            let name = name.trim_end_matches('-').to_owned();
             assert!(name.is_empty() || known.contains(&name), "{} names cargo xtask {name}", path.display());
             named.insert(name);
         }
     }
     assert!(named.contains("demo") && named.contains("test"), "the set-up commands are not found: {named:?}");
+}
+
+/// `RolloutDemo` as it is typed: `rollout-demo`.
+fn with_hyphens(name: &str) -> String {
+    let spelled = name.chars().flat_map(|c| c.is_ascii_uppercase().then_some('-').into_iter().chain(c.to_lowercase()));
+    spelled.collect::<String>().trim_start_matches('-').to_owned()
 }
 
 fn spillway(arguments: &[&str]) -> Output {

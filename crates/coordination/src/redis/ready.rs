@@ -1,5 +1,7 @@
 //! The ready queue as a Redis stream that all workers share.
 //!
+//! While worker slots share the deliveries each slot has a stream of its own beside it.
+//!
 //! One entry is one delivery. A writer task gathers what is pushed into pipelines of `XADD`; a reader task reads, on a connection of
 //! its own, as much as poppers ask for. Entries are read with `NOACK` and trimmed right after: the lease in the store is what
 //! protects a delivery, so Redis keeps no list of pending entries that would have to be claimed back from dead consumers.
@@ -39,8 +41,9 @@ pub(super) struct RedisReadyQueue {
 }
 
 impl RedisReadyQueue {
-    pub(super) fn start(link: Arc<Link>, settings: &RedisSettings, tasks: SharedTasks) -> Self {
-        let stream = Arc::new(Stream::new(link, settings));
+    /// The queue of this name.
+    pub(super) fn start(link: Arc<Link>, settings: &RedisSettings, name: &str, tasks: SharedTasks) -> Self {
+        let stream = Arc::new(Stream::new(link, settings, name));
         let backlog = Arc::new(Backlog::default());
         let demand = Arc::new(Demand::default());
         // Never full: each parcel holds room for a delivery at least.

@@ -6,6 +6,7 @@ mod faults;
 mod nodes;
 mod rate;
 mod ready;
+mod slots;
 
 /// Runs each named test on both engines.
 macro_rules! on_both_engines {

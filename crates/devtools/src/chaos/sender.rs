@@ -18,9 +18,9 @@ use super::clock::{Offsets, offset_of_answer};
 use crate::Failure;
 
 /// The source's secret.
-pub(super) const SECRET: &str = "a secret for chaos";
+pub(crate) const SECRET: &str = "a secret for chaos";
 /// Carries an event's number, as its idempotency key.
-pub(super) const KEY_HEADER: &str = "x-key";
+pub(crate) const KEY_HEADER: &str = "x-key";
 /// Requests under way at once.
 const CONCURRENCY: u64 = 16;
 /// A sender's patience with one request.
@@ -30,29 +30,29 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// An event whose 2xx answer was read to its end.
 #[derive(Debug, Clone)]
-pub(super) struct Acknowledged {
-    pub(super) id: String,
-    pub(super) key: u64,
+pub(crate) struct Acknowledged {
+    pub(crate) id: String,
+    pub(crate) key: u64,
     /// When its last request was sent.
-    pub(super) sent_at: Instant,
-    pub(super) at: Instant,
+    pub(crate) sent_at: Instant,
+    pub(crate) at: Instant,
 }
 
 /// What became of everything that was sent.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
-    pub(super) acknowledged: Vec<Acknowledged>,
+pub(crate) struct Sent {
+    pub(crate) acknowledged: Vec<Acknowledged>,
     /// Requests that were not answered with 2xx, or not at all.
-    pub(super) refused: u64,
+    pub(crate) refused: u64,
     /// Events that were still refused when the run ended.
-    pub(super) given_up: u64,
+    pub(crate) given_up: u64,
     /// How far the clocks of those who answered were off.
     pub(super) clock: Offsets,
 }
 
 /// Sends until it is told to stop.
 #[derive(Debug)]
-pub(super) struct Sender {
+pub(crate) struct Sender {
     sent: Arc<Mutex<Sent>>,
     stop: Arc<AtomicBool>,
     tasks: tokio::task::JoinSet<Result<(), Failure>>,
@@ -60,7 +60,7 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Sends to one of `nodes` at random, `per_second` events a second; late ones are made up for.
-    pub(super) fn start(nodes: Vec<SocketAddr>, per_second: f64, seed: u64, begun: Instant) -> Self {
+    pub(crate) fn start(nodes: Vec<SocketAddr>, per_second: f64, seed: u64, begun: Instant) -> Self {
         let (sent, stop) = (Arc::new(Mutex::new(Sent::default())), Arc::new(AtomicBool::new(false)));
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
@@ -80,7 +80,7 @@ impl Sender {
     }
 
     /// Lets the requests under way end.
-    pub(super) async fn stop(mut self) -> Result<Sent, Failure> {
+    pub(crate) async fn stop(mut self) -> Result<Sent, Failure> {
         self.stop.store(true, Ordering::Relaxed);
         while let Some(ended) = self.tasks.join_next().await {
             ended??;
@@ -90,7 +90,7 @@ impl Sender {
 }
 
 /// The body of event `key`: different for each, so that no two can be confused.
-pub(super) fn body(key: u64) -> Vec<u8> {
+pub(crate) fn body(key: u64) -> Vec<u8> {
     let filling: String = (0..300).map(|i| char::from(b'a' + ((key * 7 + i) % 26) as u8)).collect();
     format!("{{\"key\":{key},\"data\":\"{filling}\"}}").into_bytes()
 }

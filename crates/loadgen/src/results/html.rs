@@ -1,53 +1,34 @@
 //! The report: one file that needs no other, light and dark, for the screen and for paper.
 
 mod charts;
-mod plot;
 mod sections;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::RunSummary;
 use super::compare::compare;
-
-const STYLE: &str = include_str!("html/style.css");
-
-/// Nothing may be loaded and nothing runs, whatever stands in a name.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// The report of a run as HTML, with the comparison when there is a baseline. Less than 300 KB: long time lines are drawn with at most
 /// 600 points that keep the worst, and long tables end with the number of rows that were left out.
 pub fn html(summary: &RunSummary, baseline: Option<&RunSummary>) -> String {
     let comparison = baseline.map(|baseline| compare(baseline, summary));
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="color-scheme" content="light dark";
-                title { (summary.meta.name) " – " (summary.verdict().name()) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body { main {
-                (sections::verdict(summary))
-                (sections::figures(summary))
-                (sections::thresholds(summary))
-                @if let Some(comparison) = &comparison { (sections::comparison(comparison)) }
-                (over_time(summary, baseline))
-                (sections::histogram(summary))
-                (sections::errors(summary))
-                (sections::endpoints(summary))
-                (sections::checks(summary))
-                (sections::scenarios(summary))
-                (sections::target(summary))
-                (sections::generator(summary))
-                (sections::metrics(summary))
-                (sections::repeat(summary))
-            } }
-        }
+    let content = html! {
+        (sections::verdict(summary))
+        (sections::figures(summary))
+        (sections::thresholds(summary))
+        @if let Some(comparison) = &comparison { (sections::comparison(comparison)) }
+        (over_time(summary, baseline))
+        (sections::histogram(summary))
+        (sections::errors(summary))
+        (sections::endpoints(summary))
+        (sections::checks(summary))
+        (sections::scenarios(summary))
+        (sections::target(summary))
+        (sections::generator(summary))
+        (sections::metrics(summary))
+        (sections::repeat(summary))
     };
-    page.into_string()
+    spillway_report::page::page(&format!("{} – {}", summary.meta.name, summary.verdict().name()), &content)
 }
 
 fn over_time(summary: &RunSummary, baseline: Option<&RunSummary>) -> Markup {

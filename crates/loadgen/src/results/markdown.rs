@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use spillway_report::markdown::escape;
+
 use super::summary::milliseconds;
 use super::terminal::OVERFLOW;
-use super::text::{self, plain};
+use super::text;
 use super::{RunSummary, Verdict, tables};
 use crate::metrics::Metric;
 
@@ -77,19 +79,4 @@ pub(super) fn section(summary: &RunSummary) -> String {
         put(format!("\nNote: {OVERFLOW}."));
     }
     out
-}
-
-/// Text of others in a line or a cell: nothing in it is markup.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in plain(text, 300).chars() {
-        match c {
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '#' | '~' | '!' => escaped.extend(['\\', c]),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

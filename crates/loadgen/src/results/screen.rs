@@ -4,7 +4,7 @@ mod frame;
 
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use spillway_report::screen::Screen as InPlace;
 
 use crate::engine::Tick;
 use crate::options::Description;
@@ -18,26 +18,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub struct Screen {
     place: Place,
     frame: Frame,
-    coloured: bool,
 }
 
 enum Place {
     Nowhere,
-    Terminal { all: MultiProgress, lines: Vec<ProgressBar> },
+    Terminal(InPlace),
     Pipe { next: Duration, failing: usize },
 }
 
 impl Screen {
     /// Nothing when `quiet`. Colours where the terminal has them and `NO_COLOR` does not forbid them.
     pub fn new(quiet: bool, description: &Description) -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(4));
-        let place = match () {
-            () if quiet => Place::Nowhere,
-            () if all.is_hidden() => Place::Pipe { next: SHORTEST_PAUSE, failing: 0 },
-            () => Place::Terminal { all, lines: Vec::new() },
+        let place = match InPlace::new() {
+            _ if quiet => Place::Nowhere,
+            None => Place::Pipe { next: SHORTEST_PAUSE, failing: 0 },
+            Some(screen) => Place::Terminal(screen),
         };
-        let coloured = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-        Self { place, frame: Frame::new(description), coloured }
+        Self { place, frame: Frame::new(description) }
     }
 
     /// Shows the second that has ended.
@@ -45,21 +42,7 @@ impl Screen {
         self.frame.take(tick);
         match &mut self.place {
             Place::Nowhere => {}
-            Place::Terminal { all, lines } => {
-                let texts = self.frame.lines(tick);
-                while lines.len() < texts.len() {
-                    lines.push(all.add(ProgressBar::no_length().with_style(style())));
-                }
-                let blanks = std::iter::repeat(String::new());
-                for (line, text) in lines.iter().zip(texts.into_iter().chain(blanks)) {
-                    line.set_message(if self.coloured {
-                        text
-                    } else {
-                        anstream::adapter::strip_str(&text).to_string()
-                    });
-                    line.tick();
-                }
-            }
+            Place::Terminal(screen) => screen.show(self.frame.lines(tick).iter().map(String::as_str)),
             Place::Pipe { next, failing } => {
                 let now_failing = tick.thresholds.iter().filter(|one| !one.passed && one.value.is_some()).count();
                 // A threshold that begins or ceases to fail is told at once.
@@ -74,16 +57,9 @@ impl Screen {
 
     /// Takes the screen away: the summary follows.
     pub fn end(&mut self) {
-        if let Place::Terminal { all, lines } = &mut self.place {
-            lines.drain(..).for_each(|line| line.finish_and_clear());
-            // Nothing is left to do about a terminal that is gone.
-            let _ = all.clear();
+        if let Place::Terminal(screen) = &mut self.place {
+            screen.end();
         }
         self.place = Place::Nowhere;
     }
-}
-
-/// The message, cut where the terminal ends.
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
+pub(super) use spillway_report::terminal::{BAD, DIM, GOOD, WARNING, WIDTH, heading, line, paint, wrap};
 use spillway_slo::threshold::Aggregation;
 
 use super::summary::milliseconds;
@@ -11,13 +12,6 @@ use super::text::{self, plain};
 use super::{RunSummary, Verdict, points, sparkline};
 use crate::engine::Judged;
 use crate::metrics::{Metric, Values};
-
-pub(super) const WIDTH: usize = 80;
-pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
-pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
-pub(super) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-pub(super) const DIM: Style = Style::new().dimmed();
-const HEADING: Style = Style::new().bold();
 
 /// Rows of a list at most; the JSON result has them all.
 const MOST_ROWS: usize = 12;
@@ -60,28 +54,12 @@ pub fn terminal(summary: &RunSummary) -> String {
     out
 }
 
-pub(super) fn paint(style: Style, text: &str) -> String {
-    format!("{style}{text}{style:#}")
-}
-
 pub(super) const fn style_of(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Passed => GOOD,
         Verdict::Failed => BAD,
         Verdict::Invalid | Verdict::Interrupted => WARNING,
     }
-}
-
-/// Writing to a text cannot fail.
-pub(super) fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    let _ = out.write_fmt(text);
-    let kept = out.trim_end_matches(' ').len();
-    out.truncate(kept);
-    out.push('\n');
-}
-
-fn heading(out: &mut String, text: &str) {
-    line(out, format_args!("\n{}", paint(HEADING, text.trim_end())));
 }
 
 fn verdict(out: &mut String, summary: &RunSummary) {
@@ -314,27 +292,3 @@ fn generator(out: &mut String, summary: &RunSummary) {
 /// Said when endpoints could not be told apart.
 pub(super) const OVERFLOW: &str = "there were more sets of tags than are kept apart; the rest is in 'other': give requests \
     that differ by an id a common name";
-
-/// Lines of at most `width` characters, broken between words; the first one has `first`. A longer word is broken.
-pub(super) fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let mut rest: Vec<char> = word.chars().collect();
-        while !rest.is_empty() {
-            let width = if lines.len() == 1 { first } else { width }.max(1);
-            let Some(line) = lines.last_mut() else { break };
-            let used = line.chars().count();
-            let gap = usize::from(used > 0);
-            if used + gap + rest.len() <= width {
-                line.extend([' '].into_iter().take(gap));
-                line.extend(rest.drain(..));
-            } else if used > 0 {
-                lines.push(String::new());
-            } else {
-                line.extend(rest.drain(..width));
-                lines.push(String::new());
-            }
-        }
-    }
-    lines
-}

@@ -24,7 +24,7 @@ fn an_unknown_key_names_its_path_place_and_the_nearest_known_key() {
         (
             "[zzzzzzzzzzzz]",
             "zzzzzzzzzzzz (spillway.toml); known here are connections, delivery, destinations, intake, \
-                            log, redis, server, sources, store, telemetry",
+                            log, redis, server, sources, store, telemetry, worker",
         ),
     ] {
         assert_eq!(file(text).problem(), format!("settings_unknown_key: unknown key {problem}"));
@@ -119,6 +119,13 @@ fn every_kind_of_bad_value_names_its_key_its_place_and_the_form_it_must_have() {
             "user_agent = \"a\\nb\"",
             "1 to 200 printable ASCII characters, such as \"spillway\"",
             "\"a\\nb\"",
+        ),
+        ("worker", "slot = 'red'", "\"blue\" or \"green\"", "\"red\""),
+        (
+            "worker",
+            "share_grace = '100ms'",
+            "a duration such as \"250ms\", \"30s\", \"5m\" or \"24h\", from 1s to 24h",
+            "\"100ms\"",
         ),
         ("telemetry", "sample_ratio = 2", "a number such as 0.5, from 0.0 to 1.0", "2"),
         ("telemetry", "sample_ratio = nan", "a number such as 0.5, from 0.0 to 1.0", "NaN"),

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use spillway_model::Secret;
+use spillway_model::{Secret, Slot};
 use spillway_settings::{ByteSize, LogFormat, Overrides, RedisUrl, Role, SettingsWarning, StoreUrl};
 
 use crate::support::file;
@@ -83,12 +83,14 @@ fn flags_override_everything() {
         .environment(&[
             ("SPILLWAY__SERVER__LISTEN", "127.0.0.1:2"),
             ("SPILLWAY__SERVER__ROLE", "api"),
+            ("SPILLWAY__WORKER__SLOT", "blue"),
             ("SPILLWAY__LOG__FILTER", "info"),
             ("DATABASE_URL", "postgres://environment/db"),
             ("REDIS_URL", "redis://environment"),
         ])
         .flags(Overrides {
             role: Some(Role::Worker),
+            slot: Some(Slot::Green),
             listen: Some(([0, 0, 0, 0], 3).into()),
             data_dir: None,
             database_url: Some(Secret::new("postgres://flag/db")),
@@ -97,6 +99,7 @@ fn flags_override_everything() {
         })
         .settings();
     assert_eq!(settings.server.role, Role::Worker);
+    assert_eq!(settings.worker.slot, Some(Slot::Green));
     assert_eq!(settings.server.listen.to_string(), "0.0.0.0:3");
     assert_eq!(settings.store.url.to_string(), "postgres://flag/db");
     assert_eq!(settings.redis.url.as_ref().map(RedisUrl::expose), Some("redis://flag"));

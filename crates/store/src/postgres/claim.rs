@@ -5,6 +5,7 @@
 //! jumping from one destination to the next in the index. A claim that comes back short has always looked.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,21 +32,43 @@ WITH RECURSIVE present AS (
 )
 SELECT destination_id, at FROM present WHERE state = 0 AND at <= $1";
 
-/// Values: destinations, where to begin in each, how many of each; now, end of the lease. The rows are locked when they are
+/// Values: destinations, where to begin in each, how many of each; until when due, end of the lease. The rows are locked when they are
 /// updated, so their place is still the same.
-const TAKE: &str = "
-WITH picked AS MATERIALIZED (
-    SELECT d.place, d.at
-    FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[]) AS l (destination_id, begin_at, most)
-    CROSS JOIN LATERAL (
-        SELECT ctid AS place, at FROM deliveries
-        WHERE destination_id = l.destination_id AND state = 0 AND at >= l.begin_at AND at <= $4
-        ORDER BY at, id LIMIT l.most FOR UPDATE SKIP LOCKED
-    ) d
-)
-UPDATE deliveries d SET at = $5, generation = d.generation + 1
-FROM picked p WHERE d.ctid = p.place
-RETURNING d.id, d.destination_id, d.connection_id, d.generation, d.attempts, p.at";
+macro_rules! take {
+    ($($condition:expr)?) => {
+        concat!(
+            "WITH picked AS MATERIALIZED (
+                SELECT d.place, d.at
+                FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[]) AS l (destination_id, begin_at, most)
+                CROSS JOIN LATERAL (
+                    SELECT ctid AS place, at FROM deliveries
+                    WHERE destination_id = l.destination_id AND state = 0 AND at >= l.begin_at AND at <= $4",
+            $($condition,)?
+            "       ORDER BY at, id LIMIT l.most FOR UPDATE SKIP LOCKED
+                ) d
+            )
+            UPDATE deliveries d SET at = $5, generation = d.generation + 1
+            FROM picked p WHERE d.ctid = p.place
+            RETURNING d.id, d.destination_id, d.connection_id, d.generation, d.attempts, p.at"
+        )
+    };
+}
+
+/// [`DeliveryId::bucket`] before it is squared, from the bytes of the id.
+macro_rules! mixed {
+    () => {
+        "((((((get_byte(uuid_send(id), 3)::bigint << 28) | (get_byte(uuid_send(id), 4)::bigint << 20) \
+            | (get_byte(uuid_send(id), 5)::bigint << 12) | ((get_byte(uuid_send(id), 6)::bigint & 15) << 8) \
+            | get_byte(uuid_send(id), 7)::bigint) * 60493313 \
+            + ((get_byte(uuid_send(id), 12)::bigint << 8) | get_byte(uuid_send(id), 13)::bigint) * 2654435761) >> 20) \
+            & 2147483647))"
+    };
+}
+
+const TAKE: &str = take!();
+
+/// Two more values: first and last bucket.
+const TAKE_OF_SHARE: &str = take!(concat!(" AND ((", mixed!(), " * ", mixed!(), ") >> 20) % 100 BETWEEN $6 AND $7 "));
 
 /// Values: ids of events, the lowest and the highest of them. The range lets whole partitions be left out; `OFFSET` makes
 /// each id a lookup of its own.
@@ -77,7 +100,16 @@ pub(super) struct Memory(Mutex<Option<Remembered>>);
 #[derive(Debug, Clone)]
 struct Remembered {
     looked: Instant,
+    /// The buckets that were claimed. Of others nothing is known.
+    buckets: Option<Range<u8>>,
     lanes: Vec<Lane>,
+}
+
+/// What a claim has got so far.
+#[derive(Debug, Default)]
+struct Gathered {
+    taken: Vec<Taken>,
+    counts: HashMap<DestinationId, usize>,
 }
 
 /// A delivery that was taken, before its payload is read.
@@ -100,48 +132,87 @@ pub(super) async fn claim(
     if request.max == 0 {
         return Ok(Vec::new());
     }
-    let mut taken: Vec<Taken> = Vec::new();
-    let mut counts: HashMap<DestinationId, usize> = HashMap::new();
-    let mut remembered = memory.recall();
-    let mut looked = false;
+    let mut gathered = Gathered::default();
+    let left = gather(session, memory, request, &mut gathered).await?;
+    if let Some(share) = &request.share {
+        // Nothing is overdue in a destination whose longest overdue delivery is not.
+        let overdue: Vec<Lane> = left.into_iter().filter(|lane| lane.begin_at <= share.overdue_before).collect();
+        let shares = gathered.share(&overdue, request);
+        if !shares.is_empty() {
+            let until = share.overdue_before.min(request.now);
+            let got = take(session, &shares, Due { buckets: None, until }, request.lease_until).await?;
+            gathered.add(got);
+        }
+    }
+    with_payloads(session, gathered.taken, request).await
+}
+
+/// Takes what is due, of the share if there is one. Returns the destinations in which something is due, whoever it belongs to, unless the
+/// claim is full.
+async fn gather(
+    session: &mut Session,
+    memory: &Memory,
+    request: &ClaimRequest,
+    gathered: &mut Gathered,
+) -> Result<Vec<Lane>, StoreError> {
+    let buckets = request.share.as_ref().map(|share| share.buckets.clone());
+    if buckets.as_ref().is_some_and(Range::is_empty) {
+        return due(session, request.now).await;
+    }
+    let mut remembered = memory.recall(buckets.as_ref());
+    let mut seen = None;
     for _ in 0..ROUNDS {
         let mut current = match remembered.take() {
             Some(current) => current,
             None => {
-                looked = true;
-                Remembered { looked: Instant::now(), lanes: due(session, request.now).await? }
+                let lanes = due(session, request.now).await?;
+                seen = Some(lanes.clone());
+                Remembered { looked: Instant::now(), buckets: buckets.clone(), lanes }
             }
         };
-        let open = request.max - taken.len();
-        let shares = share(&current.lanes, open, |destination| {
-            let limit = request.limits.get(&destination).copied().unwrap_or(request.max_per_destination);
-            limit.saturating_sub(counts.get(&destination).copied().unwrap_or_default())
-        });
-        let got = if shares.is_empty() { Vec::new() } else { take(session, &shares, request).await? };
+        let shares = gathered.share(&current.lanes, request);
+        let wanted = Due { buckets: buckets.as_ref(), until: request.now };
+        let got =
+            if shares.is_empty() { Vec::new() } else { take(session, &shares, wanted, request.lease_until).await? };
         current.advance(&shares, &got);
-        for one in &got {
-            *counts.entry(one.destination).or_default() += 1;
-        }
-        taken.extend(got);
-        if taken.len() >= request.max {
+        gathered.add(got);
+        if gathered.taken.len() >= request.max {
             memory.keep(current);
-            return with_payloads(session, taken, request).await;
+            return Ok(Vec::new());
         }
         // Short: lanes that had less than their share left room for the others; when there is none to ask, only a look finds more.
         if !shares.is_empty() && !current.lanes.is_empty() {
             remembered = Some(current);
-        } else if looked {
+        } else if seen.is_some() {
             break;
         }
     }
     memory.forget();
-    with_payloads(session, taken, request).await
+    Ok(seen.unwrap_or_default())
+}
+
+impl Gathered {
+    /// Shares what is still wanted among the lanes.
+    fn share(&self, lanes: &[Lane], request: &ClaimRequest) -> Vec<(Lane, usize)> {
+        share(lanes, request.max - self.taken.len(), |destination| {
+            let limit = request.limits.get(&destination).copied().unwrap_or(request.max_per_destination);
+            limit.saturating_sub(self.counts.get(&destination).copied().unwrap_or_default())
+        })
+    }
+
+    fn add(&mut self, got: Vec<Taken>) {
+        for one in &got {
+            *self.counts.entry(one.destination).or_default() += 1;
+        }
+        self.taken.extend(got);
+    }
 }
 
 impl Memory {
-    fn recall(&self) -> Option<Remembered> {
+    fn recall(&self, buckets: Option<&Range<u8>>) -> Option<Remembered> {
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.as_ref().filter(|known| known.looked.elapsed() < MEMORY).cloned()
+        let is_known = |known: &&Remembered| known.looked.elapsed() < MEMORY && known.buckets.as_ref() == buckets;
+        remembered.as_ref().filter(is_known).cloned()
     }
 
     fn keep(&self, remembered: Remembered) {
@@ -199,19 +270,31 @@ async fn due(session: &mut Session, now: UnixMillis) -> Result<Vec<Lane>, StoreE
         .collect()
 }
 
+/// Which deliveries are due.
+#[derive(Clone, Copy)]
+struct Due<'r> {
+    /// `None`: in any bucket.
+    buckets: Option<&'r Range<u8>>,
+    /// At this time or before.
+    until: UnixMillis,
+}
+
 async fn take(
     session: &mut Session,
     shares: &[(Lane, usize)],
-    request: &ClaimRequest,
+    wanted: Due<'_>,
+    lease_until: UnixMillis,
 ) -> Result<Vec<Taken>, StoreError> {
-    let rows = sqlx::query(TAKE)
+    let mut query = sqlx::query(if wanted.buckets.is_some() { TAKE_OF_SHARE } else { TAKE })
         .bind(shares.iter().map(|(lane, _)| uuid(lane.destination.to_u128())).bind_iter())
         .bind(shares.iter().map(|(lane, _)| lane.begin_at).bind_iter())
         .bind(shares.iter().map(|(_, most)| i64::try_from(*most).unwrap_or(i64::MAX)).bind_iter())
-        .bind(request.now)
-        .bind(request.lease_until)
-        .fetch_all(session.statement())
-        .await?;
+        .bind(wanted.until)
+        .bind(lease_until);
+    if let Some(buckets) = wanted.buckets {
+        query = query.bind(i64::from(buckets.start)).bind(i64::from(buckets.end) - 1);
+    }
+    let rows = query.fetch_all(session.statement()).await?;
     rows.iter()
         .map(|row| {
             Ok(Taken {
@@ -316,7 +399,7 @@ mod tests {
 
     #[test]
     fn a_lane_goes_on_where_its_claim_ended_and_leaves_when_it_had_less_than_its_share() {
-        let mut remembered = Remembered { looked: Instant::now(), lanes: lanes(&[1, 2, 3]) };
+        let mut remembered = Remembered { looked: Instant::now(), buckets: None, lanes: lanes(&[1, 2, 3]) };
         let taken = |destination, was_due| Taken {
             id: DeliveryId::from_u128(1),
             destination: DestinationId::from_u128(destination),

@@ -1,4 +1,4 @@
-//! Sources, destinations, connections and keys, each as one JSON document.
+//! Sources, destinations, connections, keys and the shares of worker slots, each as one JSON document.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +17,7 @@ UNION ALL SELECT 1, id, spec::text FROM sources
 UNION ALL SELECT 2, id, spec::text FROM destinations
 UNION ALL SELECT 3, id, spec::text FROM connections
 UNION ALL SELECT 4, id, spec::text FROM keys
+UNION ALL SELECT 5, NULL::uuid, spec::text FROM worker_shares
 ORDER BY 1, 2";
 
 /// First, because the lock on the row makes changes wait for each other.
@@ -32,6 +33,8 @@ const PUT_CONNECTION: &str =
     SET source_id = excluded.source_id, destination_id = excluded.destination_id, spec = excluded.spec";
 const PUT_KEY: &str = "INSERT INTO keys (id, spec) VALUES ($1, $2::jsonb)
     ON CONFLICT (id) DO UPDATE SET spec = excluded.spec";
+const PUT_WORKER_SHARES: &str = "INSERT INTO worker_shares (spec) VALUES ($1::jsonb)
+    ON CONFLICT (one) DO UPDATE SET spec = excluded.spec";
 
 pub(super) async fn version(session: &mut Session) -> Result<u64, StoreError> {
     let row = sqlx::query("SELECT version FROM configuration_version").fetch_one(session.statement()).await?;
@@ -47,7 +50,8 @@ pub(super) async fn load(session: &mut Session) -> Result<Configuration, StoreEr
             1 => configuration.sources.push(parse(text)?),
             2 => configuration.destinations.push(parse(text)?),
             3 => configuration.connections.push(parse(text)?),
-            _ => configuration.keys.push(parse(text)?),
+            4 => configuration.keys.push(parse(text)?),
+            _ => configuration.worker_shares = Some(parse(text)?),
         }
     }
     Ok(configuration)
@@ -101,6 +105,10 @@ async fn apply(connection: &mut PgConnection, change: &ConfigurationChange) -> R
             (delete("DELETE FROM connections WHERE id = $1", id.to_u128()), String::new())
         }
         ConfigurationChange::DeleteKey(id) => (delete("DELETE FROM keys WHERE id = $1", id.to_u128()), String::new()),
+        ConfigurationChange::SetWorkerShares(Some(shares)) => {
+            (sqlx::query(PUT_WORKER_SHARES).bind(document(shares)?), String::new())
+        }
+        ConfigurationChange::SetWorkerShares(None) => (sqlx::query("DELETE FROM worker_shares"), String::new()),
     };
     match query.execute(connection).await {
         Ok(_) => Ok(()),

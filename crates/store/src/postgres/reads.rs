@@ -51,7 +51,8 @@ FROM UNNEST($1::smallint[]) AS s (wanted) CROSS JOIN LATERAL (
 ) d
 ORDER BY at DESC, d.id DESC LIMIT $5";
 
-/// Only destinations whose own latest row is among the latest ones can add to the page: at most as many as it has rows.
+/// Only destinations whose own latest row is among the latest ones can add to the page: at most as many as it has rows. What they could add is
+/// known from the index; rows are read only for the page.
 const DELIVERIES_IN_STATE: &str = "
 WITH RECURSIVE present AS (
     (SELECT destination_id FROM deliveries ORDER BY destination_id LIMIT 1)
@@ -67,13 +68,17 @@ WITH RECURSIVE present AS (
         ORDER BY at DESC, id DESC LIMIT 1
     ) d
     ORDER BY d.at DESC, d.id DESC LIMIT $4
+), page AS MATERIALIZED (
+    SELECT d.at, d.id FROM latest l CROSS JOIN LATERAL (
+        SELECT at, id FROM deliveries
+        WHERE destination_id = l.destination_id AND state = $1 AND (at, id) < ($2, $3)
+        ORDER BY at DESC, id DESC LIMIT $4
+    ) d
+    ORDER BY d.at DESC, d.id DESC LIMIT $4
 )
-SELECT d.id, d.destination_id, connection_id, at, generation, attempts, state FROM latest l CROSS JOIN LATERAL (
-    SELECT id, destination_id, connection_id, at, generation, attempts, state FROM deliveries
-    WHERE destination_id = l.destination_id AND state = $1 AND (at, id) < ($2, $3)
-    ORDER BY at DESC, id DESC LIMIT $4
-) d
-ORDER BY at DESC, d.id DESC LIMIT $4";
+SELECT d.id, destination_id, connection_id, d.at, generation, attempts, state
+FROM page CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE id = page.id) d
+ORDER BY page.at DESC, page.id DESC";
 
 const ATTEMPTS: &str = "
 SELECT id, started_at, duration_us, class, status, response, error FROM attempts

@@ -1,8 +1,8 @@
-//! Sources, destinations, connections and keys, each as one JSON document.
+//! Sources, destinations, connections, keys and the shares of worker slots, each as one JSON document.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use spillway_model::{ApiKey, Configuration, ConfigurationChange, Connection, Destination, Source};
+use spillway_model::{ApiKey, Configuration, ConfigurationChange, Connection, Destination, Source, WorkerShares};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 
@@ -16,7 +16,7 @@ pub(super) async fn version(pool: &SqlitePool) -> Result<u64, StoreError> {
 }
 
 /// Statements of [`load`].
-pub(super) const LOAD_STATEMENTS: u32 = 5;
+pub(super) const LOAD_STATEMENTS: u32 = 6;
 
 /// Everything in one read transaction, so that version and content belong together.
 pub(super) async fn load(pool: &SqlitePool) -> Result<Configuration, StoreError> {
@@ -28,6 +28,7 @@ pub(super) async fn load(pool: &SqlitePool) -> Result<Configuration, StoreError>
         destinations: documents::<Destination>(&mut transaction, "SELECT spec FROM destinations ORDER BY id").await?,
         connections: documents::<Connection>(&mut transaction, "SELECT spec FROM connections ORDER BY id").await?,
         keys: documents::<ApiKey>(&mut transaction, "SELECT spec FROM keys ORDER BY id").await?,
+        worker_shares: documents::<WorkerShares>(&mut transaction, "SELECT spec FROM worker_shares").await?.pop(),
     };
     transaction.commit().await?;
     Ok(configuration)
@@ -66,6 +67,8 @@ async fn apply_one(connection: &mut SqliteConnection, change: &ConfigurationChan
         ON CONFLICT (id) DO UPDATE SET source = excluded.source, destination = excluded.destination, spec = excluded.spec";
     const PUT_KEY: &str =
         "INSERT INTO keys (id, spec) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET spec = excluded.spec";
+    const PUT_WORKER_SHARES: &str =
+        "INSERT INTO worker_shares (one, spec) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET spec = excluded.spec";
     let id = |bytes: [u8; 16]| bytes.to_vec();
     let (query, conflict) = match change {
         ConfigurationChange::Expect { .. } => return Ok(()),
@@ -106,6 +109,10 @@ async fn apply_one(connection: &mut SqliteConnection, change: &ConfigurationChan
         ConfigurationChange::DeleteKey(gone) => {
             (sqlx::query("DELETE FROM keys WHERE id = ?").bind(id(gone.to_bytes())), String::new())
         }
+        ConfigurationChange::SetWorkerShares(Some(shares)) => {
+            (sqlx::query(PUT_WORKER_SHARES).bind(document(shares)?), String::new())
+        }
+        ConfigurationChange::SetWorkerShares(None) => (sqlx::query("DELETE FROM worker_shares"), String::new()),
     };
     match query.execute(connection).await.map_err(StoreError::from) {
         Ok(_) => Ok(()),

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use spillway_model::{Appended, ConfigurationChange, DeliveryId, EventId, Lease, NewEvent, Settlement, UnixMillis};
 use tokio::sync::oneshot;
 
-use super::reads::Candidate;
+use super::claimable::Candidate;
 use super::rows::Claim;
 use super::writer::{ClaimKey, key_of};
 use crate::{RetryOutcome, StoreError};

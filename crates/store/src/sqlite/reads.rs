@@ -1,4 +1,4 @@
-//! Reads: candidates and payloads of claims, single rows, lists.
+//! Reads: payloads of claims, single rows, lists.
 
 use std::sync::Arc;
 
@@ -11,52 +11,7 @@ use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Row};
 
 use super::rows::{self, Claim, Payloads, damaged};
-use crate::{Backlog, ClaimRequest, Cursor, DeliveryFilter, EventFilter, Page, StoreError};
-
-/// A due delivery that may be claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Candidate {
-    pub(super) at: UnixMillis,
-    pub(super) seq: i64,
-    pub(super) ordinal: i64,
-}
-
-/// Jumps from one destination to the next in the index instead of reading all its rows.
-const CLAIMABLE: &str = "
-    WITH RECURSIVE present (destination) AS (
-        SELECT min(destination) FROM deliveries
-        UNION ALL
-        SELECT (SELECT min(d.destination) FROM deliveries d WHERE d.destination > present.destination)
-        FROM present WHERE present.destination IS NOT NULL
-    )
-    SELECT (SELECT id FROM known_ids WHERE key = present.destination), (
-        SELECT json_group_array(json_array(at, seq, ordinal)) FROM (
-            SELECT at, seq, ordinal FROM deliveries d
-            WHERE d.destination = present.destination AND d.state = 0 AND d.at <= ?1
-            ORDER BY d.at LIMIT ?2
-        )
-    )
-    FROM present WHERE present.destination IS NOT NULL
-      AND EXISTS (SELECT 1 FROM deliveries d WHERE d.destination = present.destination AND d.state = 0 AND d.at <= ?1)";
-
-/// What may be claimed: of each destination as many as it allows, the longest overdue first in all.
-pub(super) async fn claimable(pool: &SqlitePool, request: &ClaimRequest) -> Result<Vec<Candidate>, StoreError> {
-    let widest = request.limits.values().copied().max().unwrap_or(0).max(request.max_per_destination).min(request.max);
-    if widest == 0 {
-        return Ok(Vec::new());
-    }
-    let mut rows = sqlx::query(CLAIMABLE).bind(request.now).bind(i64::try_from(widest).unwrap_or(i64::MAX)).fetch(pool);
-    let mut candidates = Vec::new();
-    while let Some(row) = rows.try_next().await? {
-        let destination = spillway_model::DestinationId::from_slice(row.try_get(0)?).ok_or_else(|| damaged("an id"))?;
-        let due: Vec<(i64, i64, i64)> = serde_json::from_str(row.try_get(1)?).map_err(|_| damaged("a delivery"))?;
-        let limit = request.limits.get(&destination).copied().unwrap_or(request.max_per_destination);
-        candidates.extend(due.into_iter().take(limit).map(|(at, seq, ordinal)| Candidate { at, seq, ordinal }));
-    }
-    candidates.sort_unstable();
-    candidates.truncate(request.max);
-    Ok(candidates)
-}
+use crate::{Backlog, Cursor, DeliveryFilter, EventFilter, Page, StoreError};
 
 /// The claims with their payload, and settlements for those whose event retention has removed.
 pub(super) async fn with_payload(

@@ -107,6 +107,7 @@ async fn everything_reads_back_as_it_was_put_and_survives_a_restart(test: TestSt
         destinations: vec![destination],
         connections: vec![link],
         keys: vec![key],
+        worker_shares: None,
     };
     assert_eq!(load(&test).await, expected);
     let test = test.reopen().await;

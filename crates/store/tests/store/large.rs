@@ -14,7 +14,7 @@ use spillway_model::{
     Appended, Claimed, DeliveryId, DeliveryState, DestinationId, Event, EventId, IdempotencyHash, Lease, NewEvent,
     NextState, SourceId,
 };
-use spillway_store::{DeliveryFilter, EventFilter, Store};
+use spillway_store::{ClaimRequest, ClaimShare, DeliveryFilter, EventFilter, Store};
 
 use crate::support::{LEASE, TestStore, lease, settlement};
 
@@ -25,10 +25,11 @@ const QUIET: usize = 100;
 /// The tables that grow with the events.
 const TABLES: [&str; 4] = ["events", "deliveries", "attempts", "idempotency"];
 
-const OPERATIONS: [&str; 21] = [
+const OPERATIONS: [&str; 22] = [
     "append",
     "append what was stored before",
     "claim",
+    "claim of a share",
     "renew",
     "settle",
     "settle again",
@@ -49,9 +50,10 @@ const OPERATIONS: [&str; 21] = [
     "housekeeping",
 ];
 
-/// The claim and every list.
-const QUERIES: [&str; 9] = [
+/// The claims and every list. An embedded store has one process, which shares with nobody.
+const QUERIES: [&str; 10] = [
     "claim as workers do",
+    "claim of a share as workers do",
     "events",
     "events of a time",
     "events of a source",
@@ -129,6 +131,8 @@ async fn execute(operation: &str, store: &dyn Store, test: &TestStore, contents:
         }
         "claim" => assert_eq!(store.claim(test.request(256)).await.unwrap().len(), 256),
         "claim as workers do" => assert_eq!(store.claim(test.request(48)).await.unwrap().len(), 48),
+        "claim of a share" => assert_eq!(store.claim(of_share(test, 256)).await.unwrap().len(), 256),
+        "claim of a share as workers do" => assert_eq!(store.claim(of_share(test, 48)).await.unwrap().len(), 48),
         "renew" => {
             let leases: Vec<Lease> = [&contents.claimed, &contents.settled].map(lease).into();
             assert_eq!(store.renew(leases, test.now() + 2 * LEASE).await.unwrap(), [contents.settled.id]);
@@ -149,10 +153,23 @@ async fn execute(operation: &str, store: &dyn Store, test: &TestStore, contents:
     }
 }
 
+/// Some thousand deliveries, to a few destinations.
+async fn append_some(store: &dyn Store, test: &TestStore) {
+    let destinations = [(); 3].map(|()| test.ids.destination());
+    store.append((0..1_000).map(|_| test.event_to(&destinations, test.now())).collect()).await.unwrap();
+}
+
+/// A tenth of the deliveries is its own, and nothing is anybody's yet.
+fn of_share(test: &TestStore, max: usize) -> ClaimRequest {
+    let share = Some(ClaimShare { buckets: 90..100, overdue_before: i64::MIN });
+    ClaimRequest { share, ..test.request(max) }
+}
+
 /// The p95 of claims and lists, on a store that nobody watches. Claims leave rows behind, so this comes last.
 async fn assert_fast(store: &dyn Store, test: &TestStore, contents: &Contents) {
     let mut slow = Vec::new();
-    for operation in QUERIES {
+    let is_used = |operation: &&str| store.engine() == "postgres" || !operation.contains("share");
+    for operation in QUERIES.into_iter().filter(is_used) {
         let mut took = Vec::new();
         // The first reads pages and plans that later ones find in memory.
         for _ in 0..=TIMES {

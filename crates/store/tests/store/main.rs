@@ -10,5 +10,6 @@ mod large;
 mod lists;
 mod postgres;
 mod settle;
+mod shares;
 mod statements;
 mod support;

@@ -84,7 +84,7 @@ async fn several_nodes_start_on_an_empty_database_at_once() {
         tasks.spawn(async move { connect(&url).await.ping().await.unwrap() });
     }
     tasks.join_all().await;
-    assert_eq!(database.query("SELECT count(*) FROM _sqlx_migrations").await, "1");
+    assert_eq!(database.query("SELECT count(*) FROM _sqlx_migrations").await, "2");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -146,6 +146,8 @@ declare! {
     oldest_due: Gauge = "spillway_oldest_due_seconds",
     /// Destinations whose circuit breaker is open.
     breaker_open: Gauge = "spillway_breaker_open",
+    /// Share of all deliveries that this process's worker takes as its own, 0 to 1; 1 while worker slots do not share them.
+    worker_share: Gauge = "spillway_worker_share_ratio",
     /// Connections of the store's pool; `max` is the limit.
     store_pool_connections: Family<PoolState, Gauge> = "spillway_store_pool_connections",
     /// Wait for a connection of the store's pool.

@@ -30,6 +30,9 @@ type ExemplarLabels = [(&'static str, String); 1];
 pub struct LatencyHistogram(HistogramWithExemplars<ExemplarLabels>);
 
 impl LatencyHistogram {
+    /// Upper bounds of the buckets in seconds, ascending, without +Inf.
+    pub const BOUNDS: [f64; 23] = LATENCY_BOUNDS;
+
     /// Counts one duration.
     pub fn observe(&self, duration: Duration) {
         self.observe_traced(duration, None);

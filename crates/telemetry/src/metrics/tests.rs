@@ -22,6 +22,7 @@ fn everything(metrics: &Metrics) {
     metrics.pending_deliveries.set(1.0);
     metrics.oldest_due.set(1.0);
     metrics.breaker_open.set(1.0);
+    metrics.worker_share.set(1.0);
     metrics.coordination_degraded.set(0.0);
     for state in PoolState::ALL {
         metrics.store_pool_connections.get(*state).set(1.0);

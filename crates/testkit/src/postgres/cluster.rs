@@ -9,6 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::process::find_on_path;
+use crate::shared::state_dir;
 
 /// Where the programs are, and as which user the server runs.
 #[derive(Clone, Debug)]
@@ -137,15 +138,6 @@ pub(super) fn accepts_connections(data_dir: &Path, pid: u32) -> bool {
     let Ok(lock) = fs::read_to_string(data_dir.join("postmaster.pid")) else { return false };
     let mut lines = lock.lines().map(str::trim);
     lines.next() == Some(pid.to_string().as_str()) && lines.nth(6) == Some("ready")
-}
-
-/// `testkit` in cargo's target directory, which cargo marks with CACHEDIR.TAG; the temporary directory for a program moved elsewhere.
-pub(super) fn state_dir() -> PathBuf {
-    let program = std::env::current_exe().expect("find the running program");
-    let target_dir = program.ancestors().find(|dir| dir.join("CACHEDIR.TAG").is_file());
-    let dir = target_dir.map_or_else(|| std::env::temp_dir().join("spillway-testkit"), |target| target.join("testkit"));
-    fs::create_dir_all(&dir).unwrap_or_else(|error| panic!("make {}: {error}", dir.display()));
-    dir
 }
 
 /// Runs a program to its end and returns its standard output.

@@ -1,46 +1,16 @@
-//! One server for all tests of a run, although nextest runs each test in a process of its own.
-//!
-//! The first test that needs it starts it under a lock file in `target/testkit`; every user holds a shared lock on `postgres.users`,
-//! which the system releases however the user ends; a watchdog stops the server when nobody has held that lock for a while.
+//! A database of one's own on a server that all tests of a run share.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-use std::os::unix::process::CommandExt;
+use std::fs::File;
+use std::process::Stdio;
 
 use super::cluster::{self, Cluster};
 use super::{Postgres, PostgresOptions, START_ATTEMPTS, START_DEADLINE};
-use crate::process::{find_on_path, is_alive, log_tail, signal_process, spawn_detached};
+use crate::process::{log_tail, signal_process, spawn_detached};
+use crate::shared::{Running, Shared};
 use crate::wait::{free_port, holds_within};
 
 /// A server elsewhere to make the databases on, instead of one that is started here; its user must be allowed to create databases.
 const URL_VARIABLE: &str = "SPILLWAY_TEST_POSTGRES_URL";
-
-/// Stops the server once nobody has used it for 30 looks, a second apart, and removes its data. The start lock is held meanwhile, so that
-/// no test can find a server that is about to go. A directory that was removed (`cargo clean`) counts as unused.
-const WATCHDOG: &str = r#"
-pid=$1 data=$2 state=$3 idle=0
-in_use() { [ -e "$state/postgres.users" ] && ! flock --nonblock "$state/postgres.users" true; }
-while kill -0 "$pid" 2>/dev/null; do
-    sleep 1
-    if in_use; then idle=0; else idle=$((idle + 1)); fi
-    [ "$idle" -ge 30 ] || continue
-    if [ -d "$state" ]; then
-        exec 9>"$state/postgres.start"
-        flock 9
-    fi
-    if in_use; then
-        idle=0
-        exec 9>&-
-    else
-        kill -QUIT "$pid"
-        break
-    fi
-done
-while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
-rm -rf "$data"
-"#;
 
 /// An empty database of one's own, dropped with this value.
 #[derive(Debug)]
@@ -72,7 +42,7 @@ pub async fn shared_database() -> TestDatabase {
     let external = std::env::var(URL_VARIABLE).ok();
     let (cluster, server, admin_url) = match external {
         Some(url) => (Cluster::client_only(), Server::External, url),
-        None if find_on_path("flock").is_some() => shared_server().await,
+        None if Shared::is_possible() => shared_server().await,
         None => private_server().await,
     };
     let name = format!("spillway_test_{:016x}", rand::random::<u64>());
@@ -111,11 +81,11 @@ impl Drop for TestDatabase {
 /// The running shared server, or a new one.
 async fn shared_server() -> (Cluster, Server, String) {
     let cluster = Cluster::find();
-    let state_dir = cluster::state_dir();
-    let (start_lock, users) = lock(state_dir.clone()).await;
-    let port = match running_server(&state_dir) {
+    let shared = Shared::new("postgres");
+    let (start_lock, users) = shared.lock().await;
+    let port = match running_port(&shared) {
         Some(port) => port,
-        None => start_server(&cluster, &state_dir).await,
+        None => start_server(&cluster, &shared).await,
     };
     drop(start_lock);
     (cluster, Server::Shared { _users: users }, cluster::url(port, "postgres"))
@@ -127,31 +97,14 @@ async fn private_server() -> (Cluster, Server, String) {
     (postgres.cluster.clone(), Server::Private { _server: Box::new(postgres) }, url)
 }
 
-/// The exclusive lock under which the server is started and stopped, and then a share of the users' lock.
-async fn lock(state_dir: PathBuf) -> (File, File) {
-    let locked = tokio::task::spawn_blocking(move || {
-        let open = |name| File::options().create(true).append(true).open(state_dir.join(name));
-        let start_lock = open("postgres.start")?;
-        start_lock.lock()?;
-        let users = open("postgres.users")?;
-        users.lock_shared()?;
-        Ok((start_lock, users))
-    });
-    let locked: std::io::Result<_> = locked.await.expect("lock files in the target directory");
-    locked.unwrap_or_else(|error| panic!("lock files in the target directory: {error}"))
+/// Port of the shared server, if one runs and is ready.
+fn running_port(shared: &Shared) -> Option<u16> {
+    let server = shared.running()?;
+    let is_ready = cluster::accepts_connections(&server.data_dir, *server.pids.first()?);
+    is_ready.then(|| server.details.parse().ok()).flatten()
 }
 
-/// Port of the shared server if the state file names one that runs.
-fn running_server(state_dir: &Path) -> Option<u16> {
-    let state = fs::read_to_string(state_file(state_dir)).ok()?;
-    let mut lines = state.lines();
-    let pid = lines.next()?.parse().ok()?;
-    let port = lines.next()?.parse().ok()?;
-    let data_dir = Path::new(lines.next()?);
-    (is_alive(pid) && cluster::accepts_connections(data_dir, pid)).then_some(port)
-}
-
-async fn start_server(cluster: &Cluster, state_dir: &Path) -> u16 {
+async fn start_server(cluster: &Cluster, shared: &Shared) -> u16 {
     let data_dir = cluster.new_data_dir(None).await.keep();
     let log = cluster::log_file(&data_dir);
     for _ in 0..START_ATTEMPTS {
@@ -166,33 +119,13 @@ async fn start_server(cluster: &Cluster, state_dir: &Path) -> u16 {
             cluster::accepts_connections(&data_dir, pid) || !matches!(server.try_wait(), Ok(None))
         });
         if ready.await && cluster::accepts_connections(&data_dir, pid) {
-            let state = format!("{pid}\n{port}\n{}\n", data_dir.display());
-            fs::write(state_file(state_dir), state).expect("write in the target directory");
-            start_watchdog(pid, &data_dir, state_dir);
+            shared.started(&Running { pids: vec![pid], data_dir, details: port.to_string() });
             return port;
         }
         signal_process(pid, rustix::process::Signal::KILL);
         let _ = server.wait();
     }
     panic!("the shared PostgreSQL server did not start:\n{}", log_tail(&log));
-}
-
-#[expect(clippy::zombie_processes, reason = "it outlives this process on purpose")]
-fn start_watchdog(pid: u32, data_dir: &Path, state_dir: &Path) {
-    let started = Command::new("sh")
-        .args(["-c", WATCHDOG, "spillway-testkit-watchdog", &pid.to_string()])
-        .args([data_dir, state_dir])
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn();
-    started.expect("start sh, which stops the shared server when nobody uses it");
-}
-
-fn state_file(state_dir: &Path) -> PathBuf {
-    state_dir.join("postgres.state")
 }
 
 /// The same connection URL with another database name.

@@ -102,12 +102,14 @@ fn needed_scope(request: &Request) -> Scope {
     scope_of(request.method(), route)
 }
 
-/// The scope that a request needs: reading, changing, and everything about keys.
+/// The scope that a request needs: reading, changing, everything about keys, and changing which workers deliver.
 pub(super) fn scope_of(method: &Method, route: &str) -> Scope {
     if route.starts_with("/api/v1/keys") {
         Scope::Admin
     } else if method == Method::GET || method == Method::HEAD {
         Scope::Read
+    } else if route.starts_with("/api/v1/workers") {
+        Scope::Admin
     } else {
         Scope::Write
     }

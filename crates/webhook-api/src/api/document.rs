@@ -20,7 +20,8 @@ use super::access::scope_of;
 
 const SECURITY: &str = "key";
 /// Where single entries of the configuration are, which have a tag each.
-const ENTRIES: [&str; 4] = ["/api/v1/sources/", "/api/v1/destinations/", "/api/v1/connections/", "/api/v1/keys/"];
+const ENTRIES: [&str; 5] =
+    ["/api/v1/sources/", "/api/v1/destinations/", "/api/v1/connections/", "/api/v1/keys/", "/api/v1/workers/"];
 
 /// The whole description: intake, API, health, metrics.
 #[must_use]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use spillway_model::Scope;
+use spillway_model::{InvalidWorkerShares, Scope};
 use spillway_store::{InvalidCursor, StoreError, StoreErrorKind};
 
 use crate::intake::IntakeError;
@@ -92,6 +92,11 @@ pub(crate) enum ApiError {
     /// The entry is no longer what `If-Match` says.
     #[error("the {} {name:?} is not what the request expects", kind.word())]
     Precondition { kind: Kind, name: String },
+    /// The shares are no longer what `If-Match` says.
+    #[error("the shares of the worker slots are not what the request expects")]
+    SharesChanged,
+    #[error(transparent)]
+    Shares(#[from] InvalidWorkerShares),
     #[error("{reason}")]
     Conflict { code: &'static str, reason: String },
     #[error(transparent)]
@@ -250,6 +255,22 @@ impl From<ApiError> for Problem {
                     "The {} {name:?} was changed since it had the ETag in If-Match. Nothing was changed now: read it again, and send \
                      your change with its new ETag.",
                     kind.word()
+                ),
+            ),
+            ApiError::SharesChanged => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "precondition_failed",
+                "Changed meanwhile",
+                "The shares of the worker slots were changed since they had the ETag in If-Match. Nothing was changed now: read them \
+                 again, and send your change with their new ETag.",
+            ),
+            ApiError::Shares(InvalidWorkerShares { blue, green }) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "worker_shares_invalid",
+                "Shares not whole",
+                format!(
+                    "The shares are percentages of all deliveries and must be 100 together; blue {blue} and green {green} are {}.",
+                    u16::from(blue) + u16::from(green)
                 ),
             ),
             ApiError::Conflict { code, reason } => Self::new(StatusCode::CONFLICT, code, "Conflict", reason),

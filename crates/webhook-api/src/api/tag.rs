@@ -1,5 +1,7 @@
 //! Entity tags of single entries: who changes what he read can have it refused when it is no longer that.
 
+use std::convert::Infallible;
+
 use axum::Json;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::response::{IntoResponse, Response};
@@ -50,7 +52,7 @@ impl<E: Entry> IntoResponse for Tagged<E> {
 
 /// A strong tag of all that is stored of an entry, secrets included. It is keyed with the hashes of the API keys, which every node
 /// knows and nobody is shown: without a key, whoever may read could try secrets against it.
-fn tag_of(entry: &impl Serialize, configuration: &Configuration) -> HeaderValue {
+pub(crate) fn tag_of(entry: &impl Serialize, configuration: &Configuration) -> HeaderValue {
     let hashes: Vec<u8> = configuration.keys.iter().flat_map(|key| key.hash).collect();
     let document = serde_json::to_vec(entry).unwrap_or_default();
     let code = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &hashes), &document);
@@ -75,6 +77,25 @@ impl Target {
             }
             _ => Ok(entry),
         }
+    }
+}
+
+/// What `If-Match` says about something that there is only one of.
+#[derive(Debug)]
+pub(crate) struct Condition(Option<String>);
+
+impl Condition {
+    /// Whether it allows the change of what is stored like this.
+    pub(crate) fn allows(&self, stored: &impl Serialize, configuration: &Configuration) -> bool {
+        self.0.as_ref().is_none_or(|condition| allows(condition, &tag_of(stored, configuration)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Condition {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(condition(&parts.headers)))
     }
 }
 

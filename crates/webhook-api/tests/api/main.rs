@@ -10,6 +10,7 @@ mod keys;
 mod lists;
 mod publishing;
 mod secrets;
+mod shares;
 mod store_double;
 mod support;
 mod transport;

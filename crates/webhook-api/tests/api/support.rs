@@ -19,8 +19,8 @@ use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{Store, Unobserved, watch_configuration};
 use spillway_telemetry::{Metrics, Tracer};
 use spillway_webhook_api::{
-    ApiSettings, Committer, CommitterSettings, CurrentRouting, Gateway, IntakeLimits, PoolLimits, ServerSettings, keys,
-    router, serve,
+    ApiSettings, Committer, CommitterSettings, CurrentRouting, Gateway, Handover, IntakeLimits, PoolLimits,
+    ServerSettings, keys, router, serve,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -148,7 +148,8 @@ impl TestApp {
             wait: Duration::ZERO,
             lease: options.api.lease,
         };
-        let (committer, handle) = Committer::new(settings, committer_store, None, clock.clone(), metrics.clone());
+        let (committer, handle) =
+            Committer::new(settings, committer_store, Handover::none(), clock.clone(), metrics.clone());
         tokio::spawn(committer.run());
         let gateway = Arc::new(Gateway {
             store: store.clone(),

@@ -74,13 +74,15 @@ impl Dispatcher {
 
     /// Gives back what lies in the ready queue of this process. What a shared queue has on its server is for others to take.
     fn give_back_ready(&mut self) {
-        let ready = self.worker.coordination.ready.clone();
-        while let Some(batch) = ready.pop(READY_BATCH).now_or_never() {
-            self.give_back(batch);
+        let queues = [Some(self.worker.coordination.ready.clone()), self.ready_of_slot.clone()];
+        for queue in queues.into_iter().flatten() {
+            while let Some(batch) = queue.pop(READY_BATCH).now_or_never() {
+                self.give_back(batch);
+            }
         }
     }
 
-    fn give_back(&mut self, deliveries: impl IntoIterator<Item = Claimed>) {
+    pub(super) fn give_back(&mut self, deliveries: impl IntoIterator<Item = Claimed>) {
         let now = self.worker.clock.now();
         for claimed in deliveries {
             self.settle_later(released(lease_of(&claimed), now));

@@ -12,6 +12,7 @@ use spillway_store::{ClaimRequest, Store, StoreError, StoreErrorKind, amend_conf
 use super::{Dispatcher, Report};
 use crate::lane::size;
 use crate::lease::milliseconds;
+use crate::portion::Portion;
 
 /// A backlog leaves the store and the processors to new events for so many times as long as each claim took: it drains at tens of
 /// thousands a second otherwise, and every acknowledgement waits meanwhile.
@@ -35,6 +36,10 @@ impl Dispatcher {
         if self.claiming || now < self.claim_at || room == 0 || !self.outbox.is_empty() {
             return;
         }
+        if self.portion.is_nothing() {
+            self.claim_at = now + self.worker.settings.poll;
+            return;
+        }
         if self.attempts.settle.is_stuck() {
             self.claim_at = now + STUCK;
             return;
@@ -50,17 +55,20 @@ impl Dispatcher {
             max: wanted,
             max_per_destination: self.defaults.claim_limit(),
             limits,
+            share: self.portion.claim_share(at, self.worker.settings.share_grace),
         };
         self.claiming = true;
         self.claim_begun = now;
         let store = self.worker.store.clone();
         let panicked = StoreError::new(StoreErrorKind::Internal, "the claim panicked");
-        self.start(Report::Claimed { result: Err(panicked), wanted }, async move {
-            Report::Claimed { result: store.claim(request).await, wanted }
+        let (portion, otherwise) = (self.portion.clone(), self.portion.clone());
+        self.start(Report::Claimed { result: Err(panicked), wanted, portion: otherwise }, async move {
+            Report::Claimed { result: store.claim(request).await, wanted, portion }
         });
     }
 
-    pub(super) fn take_claimed(&mut self, result: Result<Vec<Claimed>, StoreError>, wanted: usize) {
+    /// `portion` is what was in force when the store was asked.
+    pub(super) fn take_claimed(&mut self, result: Result<Vec<Claimed>, StoreError>, wanted: usize, portion: &Portion) {
         self.claiming = false;
         let now = Instant::now();
         match result {
@@ -80,7 +88,8 @@ impl Dispatcher {
                     _ => AGAIN.min(self.worker.settings.poll),
                 };
                 self.claim_at = now + wait;
-                self.take_deliveries(batch);
+                // What was overdue may be another slot's, unless the shares changed meanwhile.
+                if *portion == self.portion { self.take_deliveries(batch) } else { self.take_own(batch) }
             }
             Err(error) => {
                 if !self.store_is_away {

@@ -6,6 +6,7 @@ mod fairness;
 mod faulty_store;
 mod leases;
 mod requests;
+mod shares;
 mod stopping;
 mod support;
 mod tls;

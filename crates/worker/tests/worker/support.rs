@@ -213,6 +213,8 @@ impl TestWorker {
                 response_limit: 64 << 10,
                 poll: millis(10),
                 claim_batch: 64,
+                slot: None,
+                share_grace: Duration::from_secs(60),
                 user_agent: HeaderValue::from_static("spillway/test"),
             },
             client: ClientSettings {

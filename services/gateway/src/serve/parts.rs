@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http::HeaderValue;
-use spillway_coordination::{Coordination, CoordinationSettings, ReadyQueue, RedisSettings};
+use spillway_coordination::{Coordination, CoordinationSettings, RedisSettings};
 use spillway_model::{Clock, Configuration, IdGenerator, Secret, SecretResolver, SystemClock};
 use spillway_settings::{Environment, LogFormat, OtlpProtocol, Role, Settings, StoreUrl, resolve_secret};
 use spillway_store::postgres::{PostgresSettings, PostgresStore};
@@ -14,7 +14,8 @@ use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{StatementCounts, Store, amend_configuration, watch_configuration};
 use spillway_telemetry::{LogSettings, Metrics, TelemetrySettings, TraceProtocol, TraceSettings, Tracer};
 use spillway_webhook_api::{
-    ApiSettings, CommitterHandle, CommitterSettings, CurrentRouting, Gateway, IntakeLimits, PoolLimits, ServerSettings,
+    ApiSettings, CommitterHandle, CommitterSettings, CurrentRouting, Gateway, Handover, IntakeLimits, PoolLimits,
+    ServerSettings,
 };
 use spillway_worker::{AddressGuard, Client, ClientSettings, WorkerSettings};
 use tokio::sync::watch;
@@ -163,6 +164,7 @@ fn sqlite_settings(settings: &Settings, path: &Path) -> SqliteSettings {
 async fn coordination(settings: &Settings, metrics: &Metrics) -> Result<Coordination, StartError> {
     let common = CoordinationSettings {
         ready_deliveries: settings.delivery.ready_queue,
+        slot: settings.worker.slot,
         observer: Arc::new(CoordinationReports(metrics.clone())),
         ..CoordinationSettings::default()
     };
@@ -176,10 +178,14 @@ async fn coordination(settings: &Settings, metrics: &Metrics) -> Result<Coordina
     }
 }
 
-/// The queue that new deliveries are handed over through; `None` where nobody reads it, so that they are due at once instead.
-pub(crate) fn ready_queue(settings: &Settings, coordination: &Coordination) -> Option<Arc<dyn ReadyQueue>> {
+/// The way of new deliveries to a worker; none where nobody reads the queue, so that they are due at once instead.
+pub(crate) fn handover(
+    settings: &Settings,
+    coordination: &Coordination,
+    configuration: watch::Receiver<Arc<Configuration>>,
+) -> Handover {
     let is_read = settings.redis.url.is_some() || settings.server.role.delivers();
-    is_read.then(|| coordination.ready.clone())
+    if is_read { Handover::through(coordination.clone(), configuration) } else { Handover::none() }
 }
 
 /// Refuses a lease that ends while an attempt may still be under way: two workers would send the same delivery.
@@ -251,6 +257,8 @@ pub(crate) fn worker(settings: &Settings) -> WorkerSettings {
         response_limit: settings.delivery.response_limit.as_usize(),
         poll: if alone { DUE_POLL_ALONE } else { DUE_POLL },
         claim_batch: 48,
+        slot: settings.worker.slot,
+        share_grace: settings.worker.share_grace,
         user_agent: HeaderValue::from_str(&settings.delivery.user_agent).unwrap_or(default_agent),
     }
 }

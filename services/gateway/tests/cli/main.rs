@@ -9,3 +9,4 @@ mod keys;
 mod secure;
 mod sending;
 mod support;
+mod workers;

@@ -3,6 +3,8 @@
 mod chaos;
 mod nodes;
 mod reload;
+mod rollout;
+mod shares;
 mod shutdown;
 mod startup;
 mod support;

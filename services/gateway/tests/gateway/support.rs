@@ -164,12 +164,22 @@ impl Sender {
         response.headers().clone()
     }
 
-    /// The sum of a counter over its labels, from `/metrics`.
-    pub(crate) async fn counter(&self, url: &str, name: &str) -> f64 {
+    /// The share that a worker takes, from `/metrics`.
+    pub(crate) async fn share(&self, url: &str) -> Option<f64> {
+        let text = self.metrics(url).await;
+        text.lines().find_map(|line| line.strip_prefix("spillway_worker_share_ratio ")?.parse().ok())
+    }
+
+    async fn metrics(&self, url: &str) -> String {
         let uri = format!("{url}/metrics").parse().expect("a URL");
         let response = self.0.get(uri).await.expect("metrics");
         let text = response.into_body().collect().await.expect("metrics").to_bytes();
-        let text = String::from_utf8_lossy(&text).into_owned();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// The sum of a counter over its labels, from `/metrics`.
+    pub(crate) async fn counter(&self, url: &str, name: &str) -> f64 {
+        let text = self.metrics(url).await;
         let samples = text.lines().filter_map(|line| line.strip_prefix(name)).filter(|rest| rest.starts_with('{'));
         samples.filter_map(|rest| rest.split_once("} ")?.1.split(' ').next()?.parse::<f64>().ok()).sum()
     }

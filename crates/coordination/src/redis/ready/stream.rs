@@ -31,10 +31,10 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(link: Arc<Link>, settings: &RedisSettings) -> Self {
+    pub(super) fn new(link: Arc<Link>, settings: &RedisSettings, name: &str) -> Self {
         Self {
             link,
-            key: format!("{}ready", settings.key_prefix),
+            key: format!("{}{name}", settings.key_prefix),
             room: Room::new(settings.common.ready_deliveries, settings.common.ready_bytes),
             origin: Instant::now(),
             refused_until_ms: AtomicU64::new(0),

@@ -1,12 +1,11 @@
 //! The charts of a report.
 
-use maud::{Markup, html};
-
-use super::plot::{ACCENT, Axis, BAD, BAR, BASELINE, LOAD, MUTED, P50, P95, P99, Size, chart};
 use crate::metrics::{Metric, Second, Trend, Values};
 use crate::observe::ObservedSeries;
 use crate::results::summary::milliseconds;
 use crate::results::{RunSummary, points, text};
+use maud::{Markup, html};
+use spillway_report::plot::{ACCENT, Axis, BAD, BAR, BASELINE, LOAD, MUTED, P50, P95, P99, Size, chart, clock, times};
 
 /// Bars of the histogram.
 const BARS: usize = 56;
@@ -15,21 +14,6 @@ const BARS: usize = 56;
 fn time_axis(summary: &RunSummary) -> Axis {
     let end = summary.timeline.last().map_or(0.0, |last| last.at_ms + last.duration_ms);
     Axis::Linear(0.0, end.max(milliseconds(summary.duration)).max(1.0))
-}
-
-/// Instants worth a label: steps that clocks have.
-fn times(axis: Axis, most: usize) -> Vec<f64> {
-    const STEPS: [f64; 19] = [
-        1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 10_800.0,
-        21_600.0, 43_200.0, 86_400.0, 604_800.0,
-    ];
-    let Axis::Linear(_, end) = axis else { return Vec::new() };
-    let step = STEPS.into_iter().map(|step| step * 1e3).find(|step| end / step <= most as f64).unwrap_or(end);
-    (0..=most).map(|n| n as f64 * step).take_while(|tick| *tick <= end).collect()
-}
-
-fn clock(ms: f64) -> String {
-    if ms == 0.0 { "0".to_owned() } else { text::span(ms) }
 }
 
 /// Percentiles over time, the load behind them.

@@ -103,34 +103,3 @@ fn a_run_without_anything_has_a_report_too() {
     summary.duration = std::time::Duration::ZERO;
     assert!(html(&summary, Some(&summary)).contains("No request ended in this run."));
 }
-
-/// Both themes: text against what lies behind it has a contrast of 4.5 at least (WCAG 2, AA).
-#[test]
-fn text_can_be_read_in_light_and_dark() {
-    let themes: Vec<&str> = STYLE.split(":root {").skip(1).filter_map(|theme| theme.split('}').next()).collect();
-    assert_eq!(themes.len(), 3, "light, dark, paper");
-    for theme in themes {
-        let colour = |name: &str| -> [f64; 3] {
-            let hex = theme.split(&format!("--{name}: #")).nth(1).and_then(|rest| rest.get(..6)).expect(name);
-            [0, 2, 4].map(|at| f64::from(u8::from_str_radix(&hex[at..at + 2], 16).expect(hex)) / 255.0)
-        };
-        let luminance = |name: &str| {
-            let linear = |part: f64| if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) };
-            let [red, green, blue] = colour(name).map(linear);
-            0.2126 * red + 0.7152 * green + 0.0722 * blue
-        };
-        let contrast = |text: &str, behind: &str| {
-            let (one, other) = (luminance(text) + 0.05, luminance(behind) + 0.05);
-            one.max(other) / one.min(other)
-        };
-        for text in ["text", "muted", "good", "bad", "wait", "accent", "p50", "p95", "p99"] {
-            for behind in ["bg", "panel"] {
-                let contrast = contrast(text, behind);
-                assert!(contrast >= 4.5, "{text} on {behind}: {contrast:.2}");
-            }
-        }
-        for line in ["p50", "p95", "p99", "muted"] {
-            assert!(contrast(line, "load") >= 3.0, "{line} before the load");
-        }
-    }
-}

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteArguments;
 
 use super::{ClaimKey, Failure, PRUNE_CHUNK, Writer, add, key_of, pad};
 use crate::RetryOutcome;
-use crate::sqlite::reads::Candidate;
+use crate::sqlite::claimable::Candidate;
 use crate::sqlite::rows::{self, Claim};
 use crate::sqlite::statements::{Kind, LARGEST, size};
 

@@ -9,7 +9,7 @@ use spillway_store::postgres::PostgresStore;
 use spillway_store::{Store, Unobserved};
 use spillway_testkit::{TestDatabase, large_tests_wanted, shared_database, wait_until};
 
-use super::{OPERATIONS, TABLES, assert_fast, fill, recorder, run};
+use super::{OPERATIONS, TABLES, append_some, assert_fast, fill, of_share, recorder, run};
 use crate::support::{Engine, TestStore, postgres_settings};
 
 /// Parameters of a connection whose client is told the plan of each statement once it was executed.
@@ -24,6 +24,13 @@ fn expected(operation: &str) -> &'static [&'static str] {
         "append" => &[],
         "append what was stored before" => &["idempotency by idempotency_pkey"],
         "claim" => &["deliveries by Tid Scan", "deliveries by deliveries_by_destination", "events by events_pkey"],
+        // Of what is due, the buckets of others are passed over.
+        "claim of a share" => &[
+            "deliveries by Tid Scan",
+            "deliveries by deliveries_by_destination",
+            "deliveries by deliveries_by_destination, filtered",
+            "events by events_pkey",
+        ],
         // Of the one row with this id, generation and state are looked at.
         "renew" | "settle" | "settle again" => &["deliveries by deliveries_pkey, filtered"],
         "retry" => &["deliveries by deliveries_pkey", "events by events_pkey"],
@@ -31,9 +38,9 @@ fn expected(operation: &str) -> &'static [&'static str] {
         "events of a source" => &["events by events_source_id_id_idx"],
         "delivery" | "deliveries" => &["deliveries by deliveries_pkey"],
         "of an event" => &["deliveries by deliveries_pkey, filtered"],
-        "to a destination" | "in a state" | "to a destination in a state" => {
-            &["deliveries by deliveries_by_destination"]
-        }
+        "to a destination" | "to a destination in a state" => &["deliveries by deliveries_by_destination"],
+        // The rows of one page are put in order once more.
+        "in a state" => &["deliveries by deliveries_by_destination", "deliveries by deliveries_pkey, sorted"],
         "attempts" => &["attempts by attempts_pkey"],
         // The sample has 256 pages.
         "backlog" => &["deliveries by Sample Scan, filtered", "deliveries by deliveries_by_destination"],
@@ -78,12 +85,7 @@ async fn large_postgres_store_reads_by_its_indexes() {
         let after = Counts::read(&database).await;
         let (scans, entries) = (after.scans - before.scans, after.entries - before.entries);
 
-        let mut seen = BTreeSet::new();
-        for notice in recorder::heard(recorder::NOTICES) {
-            let (_, plan) = notice.split_once("plan:\n").unwrap_or_else(|| panic!("not a plan: {notice}"));
-            let plan: Value = serde_json::from_str(plan).unwrap();
-            accesses(&plan["Plan"], Under::default(), &mut seen);
-        }
+        let seen = plans();
         let as_expected = seen.iter().map(String::as_str).eq(expected(operation).iter().copied());
         if !as_expected || scans > 0 || entries > FEW {
             wrong.push(format!("{operation}: {scans} table scans, {entries} index entries, {seen:?}"));
@@ -94,6 +96,33 @@ async fn large_postgres_store_reads_by_its_indexes() {
     let store = connect(database.url()).await;
     assert_fast(&store, &test, &contents).await;
     store.close().await;
+}
+
+/// The planner is bound to indexes, whatever there is, so a small store shows it in every run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_of_a_share_reads_by_the_index() {
+    let database = shared_database().await;
+    let test = TestStore::open(Engine::Postgres).await;
+    append_some(&connect(database.url()).await, &test).await;
+    recorder::listen();
+    let store = connect(&format!("{}?{EXPLAINED}", database.url())).await;
+    recorder::heard(recorder::NOTICES);
+    assert!(!store.claim(of_share(&test, 48)).await.unwrap().is_empty());
+    store.ping().await.unwrap();
+    store.close().await;
+    let seen = plans();
+    assert!(seen.iter().map(String::as_str).eq(expected("claim of a share").iter().copied()), "{seen:?}");
+}
+
+/// How the statements that were heard of since the last time read the tables.
+fn plans() -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    for notice in recorder::heard(recorder::NOTICES) {
+        let (_, plan) = notice.split_once("plan:\n").unwrap_or_else(|| panic!("not a plan: {notice}"));
+        let plan: Value = serde_json::from_str(plan).unwrap();
+        accesses(&plan["Plan"], Under::default(), &mut seen);
+    }
+    seen
 }
 
 /// What the nodes above one in a plan do with its rows.

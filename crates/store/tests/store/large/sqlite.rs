@@ -10,7 +10,7 @@ use spillway_testkit::large_tests_wanted;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
-use super::{OPERATIONS, TABLES, assert_fast, fill, recorder, run};
+use super::{OPERATIONS, TABLES, append_some, assert_fast, fill, of_share, recorder, run};
 use crate::support::{Engine, TestStore, WINDOW};
 
 /// What the texts scan beside tables: values, subqueries, pages, the destinations that there are. `known_ids` grows with the configuration.
@@ -28,7 +28,7 @@ fn expected(operation: &str) -> &'static [&'static str] {
     const ONE_KEY: &str = "SEARCH i USING PRIMARY KEY (part=? AND high=? AND low=?)";
     match operation {
         "append" | "append what was stored before" => &[ONE_KEY],
-        "claim" => &[
+        "claim" | "claim of a share" => &[
             "SEARCH d EXISTS USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
             "SEARCH d USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
             NEXT_DESTINATION[0],
@@ -109,6 +109,26 @@ async fn large_sqlite_store_reads_by_its_indexes() {
     let store = open(&file).await;
     assert_fast(&store, &test, &contents).await;
     store.close().await;
+}
+
+/// The plan does not depend on how much there is, so a small store shows it in every run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_of_a_share_reads_by_the_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("spillway.db");
+    let test = TestStore::open(Engine::Sqlite).await;
+    let store = open(&file).await;
+    append_some(&store, &test).await;
+    recorder::listen();
+    assert!(!store.claim(of_share(&test, 48)).await.unwrap().is_empty());
+    store.close().await;
+    drop(store);
+    let texts = recorder::heard(recorder::STATEMENTS);
+    let texts: Vec<String> = texts.into_iter().filter(|text| text.contains("json_group_array")).collect();
+    assert!(texts.len() == 1, "{texts:?}");
+    let seen = accesses(&file, &texts).await;
+    let of_claims = expected("claim of a share");
+    assert!(seen.iter().all(|access| of_claims.contains(&access.as_str())), "{seen:?}");
 }
 
 /// How `texts` read the tables that grow, in alphabetic order.

@@ -5,23 +5,35 @@ use std::fmt::Display;
 use maud::{Markup, PreEscaped, html};
 use plotters::coord::Shift;
 use plotters::prelude::{
-    DrawingArea, DrawingAreaErrorKind, IntoDrawingArea, IntoFont, PathElement, Polygon, RGBColor, Rectangle,
-    SVGBackend, ShapeStyle, Text, TextStyle,
+    DrawingArea, DrawingAreaErrorKind, IntoDrawingArea, IntoFont, PathElement, Polygon, Rectangle, SVGBackend,
+    ShapeStyle, Text, TextStyle,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::results::text::on_axis;
+pub use plotters::style::RGBColor;
 
-pub(super) const GRID: RGBColor = RGBColor(10, 0, 1);
-pub(super) const MUTED: RGBColor = RGBColor(10, 0, 2);
-pub(super) const P50: RGBColor = RGBColor(10, 0, 3);
-pub(super) const P95: RGBColor = RGBColor(10, 0, 4);
-pub(super) const P99: RGBColor = RGBColor(10, 0, 5);
-pub(super) const LOAD: RGBColor = RGBColor(10, 0, 6);
-pub(super) const BAD: RGBColor = RGBColor(10, 0, 7);
-pub(super) const ACCENT: RGBColor = RGBColor(10, 0, 8);
-pub(super) const BASELINE: RGBColor = RGBColor(10, 0, 9);
-pub(super) const BAR: RGBColor = RGBColor(10, 0, 10);
+use crate::text::{on_axis, span};
+
+/// Lines behind everything.
+pub const GRID: RGBColor = RGBColor(10, 0, 1);
+/// Axes and what is beside the point.
+pub const MUTED: RGBColor = RGBColor(10, 0, 2);
+/// The median; the first series of a chart that has no percentiles.
+pub const P50: RGBColor = RGBColor(10, 0, 3);
+/// The 95th percentile; the second series.
+pub const P95: RGBColor = RGBColor(10, 0, 4);
+/// The 99th percentile; the third series.
+pub const P99: RGBColor = RGBColor(10, 0, 5);
+/// The load behind a chart.
+pub const LOAD: RGBColor = RGBColor(10, 0, 6);
+/// What is bad.
+pub const BAD: RGBColor = RGBColor(10, 0, 7);
+/// What the chart is about.
+pub const ACCENT: RGBColor = RGBColor(10, 0, 8);
+/// What was before: dashed.
+pub const BASELINE: RGBColor = RGBColor(10, 0, 9);
+/// Bars.
+pub const BAR: RGBColor = RGBColor(10, 0, 10);
 
 /// Size of text in pixels, in the unit of plotters, which the backend divides again.
 const TEXT_SIZE: f64 = 12.0 * 1.24;
@@ -29,11 +41,12 @@ const TEXT_SIZE: f64 = 12.0 * 1.24;
 /// Least distance between labels, in pixels.
 const LABEL_HEIGHT: i32 = 14;
 
-type Failure = DrawingAreaErrorKind<std::io::Error>;
+/// Why something could not be drawn; into a text everything can.
+pub type Failure = DrawingAreaErrorKind<std::io::Error>;
 
 /// An axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Axis {
+pub enum Axis {
     /// From the first value to the second one.
     Linear(f64, f64),
     /// The same, on a logarithmic scale; both above zero.
@@ -42,14 +55,17 @@ pub(super) enum Axis {
 
 /// The size of a chart and of the room about its plot, in pixels.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Size {
-    pub(super) width: i32,
-    pub(super) height: i32,
-    pub(super) right: i32,
+pub struct Size {
+    /// Pixels.
+    pub width: i32,
+    /// Pixels.
+    pub height: i32,
+    /// Room for labels beside the plot, pixels.
+    pub right: i32,
     /// Points of a line at most.
-    pub(super) points: usize,
+    pub points: usize,
     /// Labels of the horizontal axis at most.
-    pub(super) labels: usize,
+    pub labels: usize,
     class: &'static str,
 }
 
@@ -58,11 +74,15 @@ const TOP: i32 = 12;
 const BOTTOM: i32 = 22;
 
 impl Size {
-    pub(super) const fn wide(height: i32) -> Self {
+    /// For a screen or paper.
+    #[must_use]
+    pub const fn wide(height: i32) -> Self {
         Self { width: 952, height, right: 96, points: 600, labels: 9, class: "wide" }
     }
 
-    pub(super) const fn narrow(height: i32) -> Self {
+    /// For a phone.
+    #[must_use]
+    pub const fn narrow(height: i32) -> Self {
         Self { width: 358, height, right: 84, points: 200, labels: 4, class: "narrow" }
     }
 }
@@ -78,13 +98,15 @@ impl Axis {
     }
 
     /// A linear axis from zero that holds `most`, with room above.
-    pub(super) fn from_zero(most: f64) -> Self {
+    #[must_use]
+    pub fn from_zero(most: f64) -> Self {
         let most = if most.is_finite() && most > 0.0 { most * 1.1 } else { 1.0 };
         Self::Linear(0.0, most)
     }
 
     /// A logarithmic axis that holds all values; its ends are 1, 2 or 5 times a power of ten.
-    pub(super) fn log(values: impl Iterator<Item = f64> + Clone) -> Self {
+    #[must_use]
+    pub fn log(values: impl Iterator<Item = f64> + Clone) -> Self {
         let sound = values.filter(|value| value.is_finite() && *value > 0.0);
         let (least, most) = (sound.clone().fold(f64::MAX, f64::min), sound.fold(1e-3, f64::max));
         let least = least.min(most).max(1e-3);
@@ -95,7 +117,8 @@ impl Axis {
     }
 
     /// Values that are worth a line, at most about `most`.
-    pub(super) fn ticks(self, most: usize) -> Vec<f64> {
+    #[must_use]
+    pub fn ticks(self, most: usize) -> Vec<f64> {
         match self {
             Self::Linear(from, to) => {
                 let step = nice_step((to - from) / most.max(1) as f64);
@@ -113,6 +136,24 @@ impl Axis {
     }
 }
 
+/// Instants of a linear axis of milliseconds that are worth a label, at most `most` and zero: steps that clocks have.
+#[must_use]
+pub fn times(axis: Axis, most: usize) -> Vec<f64> {
+    const STEPS: [f64; 19] = [
+        1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 10_800.0,
+        21_600.0, 43_200.0, 86_400.0, 604_800.0,
+    ];
+    let Axis::Linear(_, end) = axis else { return Vec::new() };
+    let step = STEPS.into_iter().map(|step| step * 1e3).find(|step| end / step <= most as f64).unwrap_or(end);
+    (0..=most).map(|n| n as f64 * step).take_while(|tick| *tick <= end).collect()
+}
+
+/// An instant of such an axis.
+#[must_use]
+pub fn clock(ms: f64) -> String {
+    if ms == 0.0 { "0".to_owned() } else { span(ms) }
+}
+
 /// 1, 2 or 5 times a power of ten that is not less.
 fn nice_step(least: f64) -> f64 {
     let power = 10_f64.powf(least.max(1e-12).log10().floor());
@@ -124,9 +165,10 @@ fn nice_step(least: f64) -> f64 {
 }
 
 /// Where a chart is drawn.
-pub(super) struct Plot<'a> {
+pub struct Plot<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
-    pub(super) size: Size,
+    /// Its size.
+    pub size: Size,
     x: Axis,
     y: Axis,
     /// Labels beside the plot: height, colour, text.
@@ -144,18 +186,32 @@ impl Plot<'_> {
     }
 
     /// Horizontal lines with their values at the left.
-    pub(super) fn rows(&self, most: usize, text: impl Fn(f64) -> String) -> Result<(), Failure> {
-        for tick in self.y.ticks(most) {
-            let y = self.pixel(0.0, self.y.share(tick)).1;
+    ///
+    /// # Errors
+    /// Never when it is drawn into a text, as here.
+    pub fn rows(&self, most: usize, text: impl Fn(f64) -> String) -> Result<(), Failure> {
+        self.rows_at(&self.y.ticks(most), text)
+    }
+
+    /// Horizontal lines at these values, with their texts at the left.
+    ///
+    /// # Errors
+    /// Never when it is drawn into a text, as here.
+    pub fn rows_at(&self, ticks: &[f64], text: impl Fn(f64) -> String) -> Result<(), Failure> {
+        for tick in ticks {
+            let y = self.pixel(0.0, self.y.share(*tick)).1;
             let ends = vec![(LEFT, y), (self.size.width - self.size.right, y)];
             self.area.draw(&PathElement::new(ends, stroke(GRID, 1)))?;
-            self.text(&on_axis(&text(tick)), (LEFT - 8, y), MUTED, HPos::Right, VPos::Center)?;
+            self.text(&on_axis(&text(*tick)), (LEFT - 8, y), MUTED, HPos::Right, VPos::Center)?;
         }
         Ok(())
     }
 
     /// Values below the plot.
-    pub(super) fn columns(&self, ticks: &[f64], text: impl Fn(f64) -> String) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Never when it is drawn into a text, as here.
+    pub fn columns(&self, ticks: &[f64], text: impl Fn(f64) -> String) -> Result<(), Failure> {
         let bottom = self.pixel(0.0, 0.0).1;
         for tick in ticks {
             let x = self.pixel(self.x.share(*tick), 0.0).0;
@@ -166,7 +222,10 @@ impl Plot<'_> {
     }
 
     /// A line; it is broken where there is no value.
-    pub(super) fn line(&self, points: &[(f64, Option<f64>)], colour: RGBColor, width: u32) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Never when it is drawn into a text, as here.
+    pub fn line(&self, points: &[(f64, Option<f64>)], colour: RGBColor, width: u32) -> Result<(), Failure> {
         for part in points.split(|(_, value)| value.is_none()) {
             let mut path: Vec<(i32, i32)> = part.iter().filter_map(|(x, y)| y.map(|y| self.at(*x, y))).collect();
             if let [(x, y)] = path[..] {
@@ -180,7 +239,10 @@ impl Plot<'_> {
     }
 
     /// An area from zero up, on a vertical axis of its own. Each value holds until the next one.
-    pub(super) fn area(&self, points: &[(f64, f64)], end: f64, axis: Axis, colour: RGBColor) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Never when it is drawn into a text, as here.
+    pub fn area(&self, points: &[(f64, f64)], end: f64, axis: Axis, colour: RGBColor) -> Result<(), Failure> {
         let mut path: Vec<(i32, i32)> = Vec::with_capacity(points.len() * 2 + 2);
         for (place, (x, y)) in points.iter().enumerate() {
             let y = axis.share(*y);
@@ -196,7 +258,10 @@ impl Plot<'_> {
     }
 
     /// A bar from zero up.
-    pub(super) fn bar(&self, from: f64, to: f64, height: f64, colour: RGBColor) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Never when it is drawn into a text, as here.
+    pub fn bar(&self, from: f64, to: f64, height: f64, colour: RGBColor) -> Result<(), Failure> {
         let (left, top) = self.at(from, height);
         let (right, bottom) = self.pixel(self.x.share(to), 0.0);
         if top == bottom {
@@ -206,7 +271,10 @@ impl Plot<'_> {
     }
 
     /// A vertical line with a label at its top, `row` lines down.
-    pub(super) fn mark(&self, x: f64, row: i32, colour: RGBColor, text: &str) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Never when it is drawn into a text, as here.
+    pub fn mark(&self, x: f64, row: i32, colour: RGBColor, text: &str) -> Result<(), Failure> {
         let x = self.pixel(self.x.share(x), 0.0).0;
         let (top, bottom) = (self.pixel(0.0, 1.0).1 + row * LABEL_HEIGHT, self.pixel(0.0, 0.0).1);
         self.area.draw(&PathElement::new(vec![(x, top), (x, bottom)], stroke(colour, 1)))?;
@@ -215,8 +283,8 @@ impl Plot<'_> {
         self.text(text, (at, top + 6), colour, anchor, VPos::Center)
     }
 
-    /// A label beside the plot at the height of a value.
-    pub(super) fn label(&mut self, value: f64, axis: Option<Axis>, colour: RGBColor, text: String) {
+    /// A label beside the plot at the height of a value; on the plot's own axis without one.
+    pub fn label(&mut self, value: f64, axis: Option<Axis>, colour: RGBColor, text: String) {
         let y = self.pixel(0.0, axis.unwrap_or(self.y).share(value)).1;
         self.labels.push((y, colour, text));
     }
@@ -255,7 +323,7 @@ fn fill(colour: RGBColor) -> ShapeStyle {
 }
 
 /// One chart in each of the sizes; the style sheet shows the one that fits. `about` says what it shows, for those who do not see it.
-pub(super) fn chart(
+pub fn chart(
     sizes: [Size; 2],
     about: &impl Display,
     axes: (Axis, Axis),

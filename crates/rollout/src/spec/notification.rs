@@ -1,0 +1,29 @@
+//! Who is told.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Someone who is told what happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Notification {
+    /// How.
+    pub kind: NotificationKind,
+    /// Where, for Slack and webhooks: an address, `env:NAME` or `file:PATH`. For PagerDuty the routing key; on Kubernetes `secret:NAME/KEY` too.
+    pub to: String,
+    /// Only what needs a person (rolled back, held, frozen, waiting for approval). Default false: starts, steps and ends too.
+    #[serde(default)]
+    pub only_problems: bool,
+}
+
+/// How someone is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum NotificationKind {
+    /// A Slack incoming webhook.
+    Slack,
+    /// PagerDuty Events API v2: triggers when it needs a person, resolves when it no longer does.
+    PagerDuty,
+    /// JSON by POST.
+    Webhook,
+}

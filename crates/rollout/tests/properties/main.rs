@@ -1,0 +1,5 @@
+//! What holds whatever happens.
+
+mod always;
+mod arbitrary;
+mod interrupted;
