@@ -61,7 +61,7 @@ async fn demo(arguments: &RolloutDemoArgs, folder: &Path) -> Result<bool, Failur
     let postgres = Postgres::start().await;
     let config = folder.join("spillway.toml");
     std::fs::write(&config, traffic::settings(&postgres.url(), &receiver.url("/hooks")))?;
-    let front = Front::start(folder)?;
+    let front = Front::start(folder).await?;
     println!("front     {} (nginx), receiver {}", front.url(), receiver.url("/hooks"));
 
     let plan = folder.join("rollout.yaml");
@@ -104,7 +104,7 @@ fn rollout(arguments: &RolloutDemoArgs, folder: &Path, plan: &Path) -> Result<st
     let mut command = Command::new(&arguments.rollout);
     command.arg("run").arg("-f").arg(plan).arg("--state-dir").arg(folder.join("state"));
     command.arg("--report-dir").arg(folder.join("report"));
-    let status = command.status();
+    let status = tokio::task::block_in_place(|| command.status());
     status.map_err(|error| format!("{} cannot be run: {error}", arguments.rollout.display()).into())
 }
 

@@ -80,6 +80,9 @@ pub struct PlanStep {
 }
 
 impl PlanStep {
+    /// While a budget is nearly spent, bakes are this many times longer.
+    pub const WARNED_BAKE: u64 = 2;
+
     /// Whether both slots take requests. At 0 and at 100 % one has nothing to be compared with, unless requests are copied.
     #[must_use]
     pub fn compares(&self) -> bool {

@@ -26,7 +26,7 @@ pub(super) struct Front {
 
 impl Front {
     /// Starts nginx with all requests going to the slot `blue`, in which nothing runs yet.
-    pub(super) fn start(folder: &Path) -> Result<Self, Failure> {
+    pub(super) async fn start(folder: &Path) -> Result<Self, Failure> {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let (address, slots) = (local(free_port()), [local(free_port()), local(free_port())]);
         let (config, slots_file) = (folder.join("nginx.conf"), folder.join("slots.conf"));
@@ -51,7 +51,7 @@ impl Front {
                 let log = std::fs::read_to_string(folder.join("nginx.log")).unwrap_or_default();
                 return Err(format!("nginx did not start:\n{log}").into());
             }
-            std::thread::yield_now();
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(front)
     }

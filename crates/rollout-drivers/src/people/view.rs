@@ -12,9 +12,6 @@ use spillway_rollout::state::{GuardStatus, Phase, Progress, Stage, State};
 use spillway_rollout::{Plan, Slot, Slots};
 use spillway_slo::budget::Budget;
 
-/// Bakes are this much longer while a budget is nearly spent.
-const WARNED_BAKE: u64 = 2;
-
 /// How a Rollout stands. Complete: what draws it needs neither plan nor clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -167,7 +164,7 @@ impl View {
     pub(super) fn bake_ms(&self, step: usize) -> Option<u64> {
         let planned = self.steps.get(step)?.bake_ms;
         let is_warned = self.state.budgets.values().any(|budget| *budget == Budget::Warning);
-        Some(if is_warned { planned.saturating_mul(WARNED_BAKE) } else { planned })
+        Some(if is_warned { planned.saturating_mul(PlanStep::WARNED_BAKE) } else { planned })
     }
 
     /// Milliseconds until the present step or the observation ends by itself. `None` when it waits for something else than time.

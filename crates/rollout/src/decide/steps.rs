@@ -5,11 +5,10 @@ use super::guards::capital;
 use super::look::{Look, PATIENCE_MS, later, millis};
 use super::text;
 use crate::decision::NoteKind;
+use crate::plan::PlanStep;
 use crate::spec::{OnInconclusive, Strategy};
 use crate::state::{Phase, Progress, Skip, Stage};
 
-/// A warned budget makes bakes this many times longer.
-const WARNED_BAKE: u64 = 2;
 /// The judge may end a bake after this part of it.
 const EARLIEST: u64 = 5;
 
@@ -170,7 +169,7 @@ impl Look<'_> {
     /// Length of the present step's bake, as it is now.
     pub(super) fn bake_ms(&self) -> u64 {
         let bake = self.step().map_or(0, |step| millis(step.bake));
-        if self.is_warned() { bake.saturating_mul(WARNED_BAKE) } else { bake }
+        if self.is_warned() { bake.saturating_mul(PlanStep::WARNED_BAKE) } else { bake }
     }
 
     fn bake(&mut self) -> bool {
