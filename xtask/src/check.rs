@@ -10,12 +10,13 @@ use xshell::{Shell, cmd};
 use crate::failure::{Failure, Result};
 use crate::metadata::Metadata;
 use crate::setup::{self, CLIPPY, DENY, RUSTFMT};
+use crate::slo;
 
 /// Checks format, lints, licences and bans, the floors, and the metric catalogue
 ///
 /// Runs all steps even when one fails, and ends with a summary: rustfmt; clippy with warnings as errors; cargo-deny (licences, banned and
-/// duplicate crates, sources; deny.toml); the dependency rules of ARCHITECTURE.md; runbooks/metrics.md against `spillway metrics`.
-/// About a minute after the first build.
+/// duplicate crates, sources; deny.toml); the dependency rules of ARCHITECTURE.md; runbooks/metrics.md against `spillway metrics`; objectives, alerts and
+/// their runbooks, as `cargo xtask slo check` does. About two minutes after the first build.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Repair what can be repaired: format the code and rewrite runbooks/metrics.md
@@ -34,6 +35,7 @@ pub(crate) fn run(sh: &Shell, Args { fix, advisories }: Args) -> Result<()> {
     report.step("deny", || deny(sh, advisories));
     report.step("floors", || check_floors(sh));
     report.step("metric catalogue", || metric_catalogue::check(sh, fix));
+    report.step("objectives and alerts", || slo::check(sh));
     report.finish()
 }
 
@@ -85,8 +87,8 @@ impl Report {
         for (name, took, outcome) in &self.steps {
             let seconds = took.as_secs_f64();
             match outcome {
-                Ok(()) => eprintln!("✓ {name:<18} {seconds:>6.1} s"),
-                Err(failure) => eprintln!("✗ {name:<18} {seconds:>6.1} s  {failure}"),
+                Ok(()) => eprintln!("✓ {name:<22} {seconds:>6.1} s"),
+                Err(failure) => eprintln!("✗ {name:<22} {seconds:>6.1} s  {failure}"),
             }
         }
         match self.steps.iter().filter(|(_, _, outcome)| outcome.is_err()).count() {

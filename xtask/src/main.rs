@@ -8,6 +8,7 @@ mod fuzz;
 mod load;
 mod metadata;
 mod setup;
+mod slo;
 mod test;
 
 use std::path::Path;
@@ -36,6 +37,7 @@ enum Command {
     RolloutDemo(devtools::RolloutDemoArgs),
     Fuzz(fuzz::Args),
     Dist(dist::Args),
+    Slo(slo::Args),
 }
 
 fn main() -> ExitCode {
@@ -64,5 +66,6 @@ fn run(command: Command) -> Result<()> {
         Command::RolloutDemo(args) => devtools::rollout_demo(&sh, args),
         Command::Fuzz(args) => fuzz::run(&sh, args),
         Command::Dist(args) => dist::run(&sh, args),
+        Command::Slo(args) => slo::run(&sh, args),
     }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: the real parts that tests and checks run with.
 
 mod apt;
+mod browser;
 mod kubernetes;
 
 use std::path::Path;
@@ -12,7 +13,7 @@ use crate::failure::{Failure, Result};
 /// Finds what tests and checks need, and installs what is missing
 ///
 /// Tests run against real servers, PostgreSQL (server binaries), Redis, nginx, Prometheus, its Alertmanager and its Pushgateway and a Kubernetes
-/// API server, and step the clock with libfaketime. On Debian and Ubuntu missing ones are installed by apt-get, with sudo when you are not
+/// API server, step the clock with libfaketime, and show the console in Chromium, driven by Node.js with what npm installs below target/browser. On Debian and Ubuntu missing ones are installed by apt-get, with sudo when you are not
 /// root; elsewhere install them yourself. etcd and kube-apiserver are looked for in $KUBEBUILDER_ASSETS, on PATH and in ~/.cache/spillway,
 /// where they are built from Debian's source if need be, once, in some minutes. cargo-nextest and cargo-deny are built by `cargo install`,
 /// which takes some minutes too. Nothing is started or configured (Debian may start the nginx that it installs; no test uses that one). Takes
@@ -79,6 +80,25 @@ pub(crate) const KUBERNETES: Part =
 /// Steps the clock of a running gateway in the tests of faults.
 pub(crate) const FAKETIME: Part = Part { name: "libfaketime", find: find_faketime, source: Source::Debian("faketime") };
 
+/// Shows the console in its tests.
+pub(crate) const CHROMIUM: Part = Part {
+    name: "Chromium",
+    find: |sh| find_first(sh, &["chromium", "chromium-browser", "google-chrome"], "--version"),
+    source: Source::Debian("chromium"),
+};
+
+/// Drives the browser.
+pub(crate) const NODE: Part =
+    Part { name: "Node.js", find: |sh| version(sh, "node", &["--version"]), source: Source::Debian("nodejs") };
+
+/// Installs what drives the browser.
+pub(crate) const NPM: Part =
+    Part { name: "npm", find: |sh| version(sh, "npm", &["--version"]), source: Source::Debian("npm") };
+
+/// playwright-core and axe-core, in the versions of the lock file.
+pub(crate) const BROWSER: Part =
+    Part { name: "browser tests", find: browser::find, source: Source::Built(browser::install) };
+
 pub(crate) const NEXTEST: Part = Part {
     name: "cargo-nextest",
     find: |sh| version(sh, "cargo", &["nextest", "--version"]),
@@ -135,6 +155,10 @@ pub(crate) fn run(sh: &Shell, Args {}: Args) -> Result<()> {
         &PUSHGATEWAY,
         &KUBERNETES,
         &FAKETIME,
+        &CHROMIUM,
+        &NODE,
+        &NPM,
+        &BROWSER,
         &NEXTEST,
         &DENY,
     ];
@@ -210,6 +234,11 @@ fn find_postgres(sh: &Shell) -> Option<String> {
     let in_debian =
         versions.iter().map(|version| version.join("bin")).rfind(|dir| Path::new(dir).join("initdb").is_file());
     in_debian.map(|dir| dir.display().to_string()).or_else(|| version(sh, "initdb", &["--version"]))
+}
+
+/// The first of these programs that is there.
+fn find_first(sh: &Shell, programs: &[&str], argument: &str) -> Option<String> {
+    programs.iter().find_map(|program| version(sh, program, &[argument]))
 }
 
 /// Debian's name for the program, and its authors'. Older ones print their version to standard error.

@@ -4,10 +4,11 @@ use xshell::{Shell, cmd};
 
 use crate::failure::Result;
 use crate::setup::{
-    self, ALERTMANAGER, FAKETIME, KUBERNETES, NEXTEST, NGINX, POSTGRES, PROMETHEUS, PUSHGATEWAY, REDIS,
+    self, ALERTMANAGER, BROWSER, CHROMIUM, FAKETIME, KUBERNETES, NEXTEST, NGINX, NODE, NPM, POSTGRES, PROMETHEUS,
+    PUSHGATEWAY, REDIS,
 };
 
-/// Runs every test, against real PostgreSQL, Redis, nginx, Prometheus and Kubernetes API servers
+/// Runs every test, against real PostgreSQL, Redis, nginx, Prometheus and Kubernetes API servers, and in a real browser
 ///
 /// Installs what is missing (see `setup`), then runs the documentation's examples with rustdoc, and unit, integration and property tests
 /// with cargo-nextest. Servers are started by the tests on free ports with data in temporary directories. Takes minutes the first time,
@@ -30,6 +31,7 @@ pub(crate) struct Args {
 pub(crate) fn run(sh: &Shell, Args { large, ci, nextest_args }: Args) -> Result<()> {
     let servers = [&POSTGRES, &REDIS, &NGINX, &PROMETHEUS, &ALERTMANAGER, &PUSHGATEWAY, &KUBERNETES, &FAKETIME];
     setup::ensure(sh, &servers)?;
+    setup::ensure(sh, &[&CHROMIUM, &NODE, &NPM, &BROWSER])?;
     setup::ensure(sh, &[&NEXTEST])?;
     let profile = match (large, ci) {
         (true, _) => "large",

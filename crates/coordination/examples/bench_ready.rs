@@ -76,6 +76,7 @@ async fn push_and_pop(nodes: &Coordination, template: &Claimed, batches: usize) 
 fn template() -> Claimed {
     let ids = IdGenerator::random(Arc::new(SystemClock));
     let event = Event {
+        quarantine: None,
         id: EventId::from_u128(ids.event().to_u128()),
         source: SourceId::from_u128(1),
         event_type: Some("push".into()),
@@ -84,6 +85,7 @@ fn template() -> Claimed {
         trace: None,
     };
     Claimed {
+        order: None,
         id: event.id.delivery(0),
         destination: DestinationId::from_u128(2),
         connection: ConnectionId::from_u128(3),

@@ -1,4 +1,14 @@
 //! Answers that are cheaper to remember than to ask for again.
+//!
+//! | kind | what | at most | ends earlier |
+//! |---|---|---|---|
+//! | `api_key` | keys by their hash, for parts without the prepared routing | 60 s | when the key is changed or deleted |
+//! | `configuration` | answers about sources, destinations, connections | 5 min | when one of them is changed |
+//! | `list` | stored documents and lists of them: reports, trends, rollouts | 60 s | when one of them is written |
+//! | `statistics` | counts, groups, percentiles | 10 s | when a person changed what they show |
+//!
+//! What decides something is never taken from here: intake and the API's keys use a snapshot of the configuration that every node renews when
+//! it changes.
 
 use std::time::Duration;
 
@@ -23,6 +33,9 @@ pub trait Cache: Send + Sync + 'static {
     /// Forgets the value, here at once and on other nodes when the message reaches them; while Redis is lost, they keep it until
     /// it expires.
     async fn invalidate(&self, kind: CacheKind, key: &str);
+
+    /// Memory that values of this kind take in this process, about.
+    fn bytes(&self, kind: CacheKind) -> u64;
 }
 
 /// What is remembered.
@@ -33,19 +46,22 @@ pub enum CacheKind {
     ApiKey,
     /// An answer about sources, destinations or connections. 5 min. Invalidated when one of them changes.
     Configuration,
-    /// Counts and percentiles for console and performance API. 10 s. Nothing invalidates them: they age.
+    /// Counts, groups and percentiles for console and performance API. 10 s. Invalidated when a person changed what they show; otherwise
+    /// they age.
     Statistics,
+    /// Stored documents and lists of them: reports, trends, rollouts. 60 s. Invalidated when one of them is written.
+    List,
 }
 
 impl CacheKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::ApiKey, Self::Configuration, Self::Statistics];
+    pub const ALL: [Self; 4] = [Self::ApiKey, Self::Configuration, Self::Statistics, Self::List];
 
     /// The longest time a value is remembered.
     #[must_use]
     pub const fn ttl(self) -> Duration {
         match self {
-            Self::ApiKey => Duration::from_secs(60),
+            Self::ApiKey | Self::List => Duration::from_secs(60),
             Self::Configuration => Duration::from_secs(300),
             Self::Statistics => Duration::from_secs(10),
         }
@@ -58,6 +74,7 @@ impl CacheKind {
             Self::ApiKey => "api_key",
             Self::Configuration => "configuration",
             Self::Statistics => "statistics",
+            Self::List => "list",
         }
     }
 }

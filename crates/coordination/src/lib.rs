@@ -31,6 +31,7 @@ pub use settings::CoordinationSettings;
 pub use settings::RedisSettings;
 use slots::SlotQueues;
 use spillway_model::Slot;
+use tokio::sync::Notify;
 
 /// One engine for each contract. Cheap to clone; background tasks end when the last clone of their engine is dropped.
 #[derive(Clone)]
@@ -43,6 +44,9 @@ pub struct Coordination {
     pub cache: Arc<dyn Cache>,
     /// Says that the configuration changed.
     pub changes: Arc<dyn Changes>,
+    /// Says within this process that something is due in the store that was not handed over: a worker claims it at once instead of at its
+    /// next poll. Other nodes find it by theirs.
+    pub due: Arc<Notify>,
     slots: SlotQueues,
 }
 
@@ -68,6 +72,7 @@ pub fn in_process(settings: &CoordinationSettings) -> Coordination {
         rate: Arc::new(in_process::InProcessRateLimiter::new(settings)),
         cache: Arc::new(in_process::InProcessCache::new(settings)),
         changes: Arc::new(in_process::InProcessChanges::default()),
+        due: Arc::default(),
     }
 }
 
@@ -77,7 +82,7 @@ pub fn in_process(settings: &CoordinationSettings) -> Coordination {
 /// error: the engines start degraded, say so in one log line, and recover by themselves.
 ///
 /// # Errors
-/// When the URL is not one of `redis://`, `rediss://` (TLS) or `unix://`.
+/// When the URL is not one of `redis://`, `rediss://` (TLS), `redis+sentinel://`, `rediss+sentinel://` or `unix://`.
 #[cfg(feature = "redis")]
 pub async fn redis(settings: &RedisSettings) -> Result<Coordination, InvalidRedisUrl> {
     redis::connect(settings).await

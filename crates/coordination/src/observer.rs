@@ -7,6 +7,11 @@ pub trait CoordinationObserver: Send + Sync + 'static {
         let _ = (kind, hit);
     }
 
+    /// A value in this process had to make room for another one before it had expired.
+    fn evicted(&self, kind: CacheKind) {
+        let _ = kind;
+    }
+
     /// `true` when Redis is lost, `false` when it is back. Never called twice in a row with the same value, nor in process.
     fn degraded(&self, degraded: bool) {
         let _ = degraded;

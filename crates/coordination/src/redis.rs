@@ -7,6 +7,7 @@ mod bus;
 mod cache;
 mod changes;
 mod link;
+mod place;
 mod rate;
 mod ready;
 mod throttle;
@@ -44,6 +45,7 @@ pub(crate) async fn connect(settings: &RedisSettings) -> Result<Coordination, In
         rate: Arc::new(rate::RedisRateLimiter::new(link.clone(), settings, tasks.clone())),
         cache: Arc::new(cache::RedisCache::new(link, settings, invalidations, bus.clone(), tasks.clone())),
         changes: Arc::new(changes::RedisChanges::new(newest, bus, tasks)),
+        due: Arc::default(),
     })
 }
 

@@ -54,7 +54,8 @@ impl fmt::Debug for CoordinationSettings {
 #[cfg(feature = "redis")]
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
-    /// `redis://[user:password@]host[:port][/database]`, `rediss://…` for TLS against the system's roots, or `unix://path`.
+    /// `redis://[user:password@]host[:port][/database]`, `rediss://…` for TLS against the system's roots, `unix://path`, or the sentinels that
+    /// know the current master: `redis+sentinel://[user:password@]host[:port],…/service[/database]`, `rediss+sentinel://…` for TLS.
     pub url: spillway_model::Secret,
     /// What every key and channel begins with; keeps installations that share a server apart. Usually `spillway:`.
     pub key_prefix: String,

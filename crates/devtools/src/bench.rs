@@ -11,16 +11,20 @@ mod loadgen;
 mod memory;
 mod metrics;
 mod observe;
+mod ordered;
 mod probe;
 mod process;
 mod redis;
 mod reference;
 mod requests;
+mod retention;
 mod servers;
 mod setup;
 mod signature;
+mod streams;
 mod table;
 mod telemetry;
+mod transform;
 
 use clap::{Subcommand, ValueEnum};
 
@@ -88,6 +92,12 @@ enum What {
         #[arg(long, default_value_t = 1_000_000)]
         overdue: usize,
     },
+    /// Deliveries per second that must stay in order, with 1, 10 and 1000 keys, beside unordered ones
+    Ordered {
+        /// Deliveries of the rounds with many keys and without; with 1 and 10 keys there are fewer
+        #[arg(long, default_value_t = 50_000)]
+        deliveries: usize,
+    },
     /// What a hundred healthy destinations notice of one that hangs
     Isolation,
     /// Whether resident memory stays flat under a steady load, end to end
@@ -107,11 +117,32 @@ enum What {
         #[arg(long, default_value_t = 1_000.0)]
         rate: f64,
     },
+    /// What intake notices while old events are removed
+    Retention {
+        /// Old events
+        #[arg(long, default_value_t = 1_000_000)]
+        old: usize,
+        /// New events each second meanwhile
+        #[arg(long, default_value_t = 1_000.0)]
+        rate: f64,
+    },
     /// Start to ready, on an empty database and on a large one
     Start {
         /// Events in the large one
         #[arg(long, default_value_t = 1_000_000)]
         stored: usize,
+    },
+    /// What clients of live events cost intake, against the same load without them
+    Streams {
+        /// Clients over WebSockets
+        #[arg(long, default_value_t = 2_000)]
+        sockets: usize,
+        /// Clients of server-sent events
+        #[arg(long, default_value_t = 500)]
+        sse: usize,
+        /// Events per second of the steady load
+        #[arg(long, default_value_t = 1_000.0)]
+        rate: f64,
     },
     /// The load generator beside oha, wrk and plain Goose: server on one core, generator on the other
     Loadgen {
@@ -121,6 +152,8 @@ enum What {
     },
     /// One signature check, beside the cryptographic library alone
     Signature,
+    /// Filters, transforms, orders and schemas over a body of 1 KiB, beside reading the body alone
+    Transform,
     /// Error rates and delays of the rollout's judge, by simulation, beside a plain threshold and a table of delays: minutes, needs no server
     Judge {
         /// The same seed gives the same figures
@@ -177,13 +210,19 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<bool, Failure> {
         What::Steady { rate } => ("steady", runtime.block_on(intake::steady(arguments, rate))?),
         What::EndToEnd => ("end-to-end", runtime.block_on(end_to_end::closed(arguments))?),
         What::Backlog { overdue } => ("backlog", runtime.block_on(backlog::run(arguments, overdue))?),
+        What::Ordered { deliveries } => ("ordered", runtime.block_on(ordered::run(arguments, deliveries))?),
         What::Isolation => ("isolation", runtime.block_on(isolation::run(arguments))?),
         What::Memory { minutes, rate } => ("memory", runtime.block_on(memory::run(arguments, minutes, rate))?),
         What::Telemetry => ("telemetry", runtime.block_on(telemetry::run(arguments))?),
         What::Redis { rate } => ("redis", runtime.block_on(redis::run(arguments, rate))?),
+        What::Retention { old, rate } => ("retention", runtime.block_on(retention::run(arguments, old, rate))?),
         What::Start { stored } => ("start", runtime.block_on(backlog::start(arguments, stored))?),
         What::Loadgen { long } => ("loadgen", loadgen::run(arguments, long)?),
+        What::Streams { sockets, sse, rate } => {
+            ("streams", runtime.block_on(streams::run(arguments, streams::Clients { sockets, sse, rate }))?)
+        }
         What::Signature => ("signature", signature::run(arguments)?),
+        What::Transform => ("transform", transform::run(arguments)?),
         What::Judge { seed, runs } => ("judge", judge::run(arguments, seed, runs)),
         What::Latency { rate } => ("latency", runtime.block_on(end_to_end::steady(arguments, rate))?),
     };

@@ -53,6 +53,15 @@ impl Server {
         Ok(Self { client, origin, authorization: basic(url), timeout })
     }
 
+    /// The same with this header `Authorization`.
+    pub(crate) fn authorized(mut self, authorization: HeaderValue) -> Self {
+        self.authorization = Some(authorization);
+        if let Some(authorization) = &mut self.authorization {
+            authorization.set_sensitive(true);
+        }
+        self
+    }
+
     /// Gets the path and query of `url`. `accept` is the header of that name.
     pub(crate) async fn get(&mut self, url: &Url, accept: &'static str) -> Result<Answer, FetchError> {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);

@@ -1,7 +1,8 @@
-//! Results told to others: a Prometheus Pushgateway and Slack.
+//! Results told to others: a Prometheus Pushgateway, Slack, and a Spillway gateway.
 //!
 //! The addresses are checked before the run. What fails afterwards is a warning: it changes neither the result nor the exit code.
 
+mod gateway;
 mod pushgateway;
 mod slack;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use gateway::Gateway;
 use pushgateway::Pushgateway;
 use slack::Slack;
 
@@ -72,6 +74,16 @@ pub enum PublishError {
          without /metrics/job, such as http://127.0.0.1:9091"
     )]
     Pushgateway,
+    /// Of a gateway.
+    #[error(
+        "the address of a gateway (--out gateway=URL) must be http:// or https:// with a host, such as http://127.0.0.1:8080"
+    )]
+    Gateway,
+    /// The key of a gateway's API.
+    #[error(
+        "a result is published with a key of the gateway's API that has scope write: set SPILLWAY_API_KEY, or give --gateway-key"
+    )]
+    GatewayKey,
     /// Of Slack.
     #[error(
         "the address of the Slack webhook (--slack-webhook, SLACK_WEBHOOK_URL) must be the whole https:// URL that Slack shows \

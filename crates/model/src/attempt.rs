@@ -9,7 +9,7 @@ use crate::{AttemptId, UnixMillis};
 
 macro_rules! classes {
     ($($(#[$meta:meta])* $name:ident = $text:literal,)+) => {
-        /// How an attempt ended. All but [`AttemptClass::Success`] and [`AttemptClass::Platform`] are the destination's doing.
+        /// How an attempt ended. All but [`AttemptClass::Success`], [`AttemptClass::Platform`] and [`AttemptClass::Transform`] are the destination's doing.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum AttemptClass {
@@ -52,6 +52,8 @@ classes! {
     Blocked = "blocked",
     /// Spillway itself failed; the destination is not to blame.
     Platform = "platform",
+    /// The connection's filter, order key or transform kept this event from being sent: it failed, or the filter lets it through no longer.
+    Transform = "transform",
 }
 
 impl AttemptClass {

@@ -35,9 +35,79 @@ pub struct Source {
     /// A disabled source answers 404.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// Kinds of events that come from here. Empty: any, unchecked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub event_types: Vec<EventType>,
+    /// What becomes of events that fit none of [`Source::event_types`], or not the schema of theirs.
+    #[serde(default, skip_serializing_if = "Validation::is_off")]
+    pub validation: Validation,
+    /// How long its events are kept, where that differs from the server's setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
     /// When it was made.
     #[serde(default)]
     pub created_at: UnixMillis,
+}
+
+/// A kind of event and what its payload looks like.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventType {
+    /// The sender's name for it, such as `invoice.paid`.
+    pub name: String,
+    /// JSON Schema (draft 2020-12 unless it names another) that the body must satisfy; `None` accepts any body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Value>,
+}
+
+/// What becomes of an event that its source's event types do not describe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Validation {
+    /// It is not checked.
+    #[default]
+    Off,
+    /// It is refused with 422, and the sender knows.
+    Reject,
+    /// It is stored and acknowledged, and goes nowhere until somebody releases it.
+    Quarantine,
+}
+
+impl Validation {
+    /// Whether nothing is checked.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        *self == Self::Off
+    }
+}
+
+/// How long things are kept, in milliseconds after the event was received. `None` in a source is the server's setting; there it is for ever.
+/// An event with a delivery that has not ended is kept whatever its age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Events, with their deliveries.
+    pub events_ms: Option<u64>,
+    /// Headers and bodies; the event is then still listed, and can no longer be replayed.
+    pub payloads_ms: Option<u64>,
+    /// Attempts.
+    pub attempts_ms: Option<u64>,
+}
+
+/// What a destination may cost. What is over it waits for the next hour, or for a place.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Budget {
+    /// Requests in each clock hour (UTC), over all nodes.
+    pub requests_per_hour: Option<u64>,
+    /// Cost in each clock hour, over all nodes, in the currency that the owner thinks in.
+    pub cost_per_hour: Option<f64>,
+    /// What a request costs, unless its answer says so itself. Zero when left out.
+    pub cost_per_request: Option<f64>,
+    /// The header of the answer that says what the request cost, as a decimal number.
+    pub cost_header: Option<String>,
+    /// Requests under way at once, over all nodes.
+    pub max_concurrent: Option<u32>,
 }
 
 /// An absolute `http` or `https` URL without credentials and fragment.
@@ -171,6 +241,9 @@ pub struct Destination {
     /// When failed deliveries are tried again; `None` means the server's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetrySchedule>,
+    /// What it may cost; `None` is without limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// When it was made.
     #[serde(default)]
     pub created_at: UnixMillis,
@@ -184,7 +257,7 @@ impl Destination {
     }
 }
 
-/// Every event of a source goes to a destination.
+/// Events of a source go to a destination: all of them, or those that a filter lets through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     /// Identifier.
@@ -196,6 +269,16 @@ pub struct Connection {
     /// A disabled connection makes no deliveries.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// A jq program: only events for which its first output is neither `false` nor `null` are delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// A jq program whose one output is delivered in place of the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<String>,
+    /// A jq program that names what must stay in order (a customer, an order): deliveries with the same output go out strictly one after
+    /// the other. `null` is not ordered. Left out: nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_by: Option<String>,
     /// When it was made.
     #[serde(default)]
     pub created_at: UnixMillis,

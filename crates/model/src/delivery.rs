@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attempt, ConnectionId, DeliveryId, DestinationId, Event, UnixMillis};
+use crate::{Attempt, ConnectionId, DeliveryId, DestinationId, Event, OrderKey, UnixMillis};
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,11 +19,13 @@ pub enum DeliveryState {
     Dead,
     /// Withdrawn by an operator, or its destination was deleted.
     Cancelled,
+    /// Waits for an earlier delivery with the same [`OrderKey`]; becomes pending when that one has ended.
+    Queued,
 }
 
 impl DeliveryState {
     /// Every state, in the order of their codes.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Delivered, Self::Dead, Self::Cancelled];
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Delivered, Self::Dead, Self::Cancelled, Self::Queued];
 
     /// The number that stands for it in the store.
     #[must_use]
@@ -45,6 +47,7 @@ impl DeliveryState {
             Self::Delivered => "delivered",
             Self::Dead => "dead",
             Self::Cancelled => "cancelled",
+            Self::Queued => "queued",
         }
     }
 }
@@ -62,6 +65,8 @@ pub struct NewDelivery {
     pub due_at: UnixMillis,
     /// 1 when it is born claimed (handed to a worker right after the commit), else 0.
     pub generation: u32,
+    /// What it must stay in order with. A delivery with a key is never born claimed.
+    pub order: Option<OrderKey>,
 }
 
 /// A delivery as it is stored.
@@ -98,6 +103,8 @@ pub struct Claimed {
     pub attempts: u16,
     /// When others may claim it.
     pub lease_until: UnixMillis,
+    /// What it stays in order with; its settlement must name it.
+    pub order: Option<OrderKey>,
     /// The payload.
     pub event: Arc<Event>,
     /// When intake had read the request, if this very process received it: finer than the id's milliseconds.
@@ -169,4 +176,6 @@ pub struct Settlement {
     pub next: NextState,
     /// The attempt, or `None` when the claim is released untried.
     pub attempt: Option<Attempt>,
+    /// [`Claimed::order`]: when the delivery ends, the next one with this key becomes due.
+    pub order: Option<OrderKey>,
 }

@@ -21,6 +21,8 @@ pub struct Event {
     pub body: Bytes,
     /// The sender's trace, or the one that intake began.
     pub trace: Option<TraceContext>,
+    /// Why it was put into quarantine instead of being delivered, if it was.
+    pub quarantine: Option<Box<str>>,
 }
 
 impl Event {
@@ -28,6 +30,12 @@ impl Event {
     #[must_use]
     pub const fn received_at(&self) -> UnixMillis {
         self.id.timestamp()
+    }
+
+    /// Whether retention removed its headers and body: there is nothing left to send.
+    #[must_use]
+    pub fn payload_is_removed(&self) -> bool {
+        self.headers.is_removed()
     }
 }
 
@@ -42,6 +50,8 @@ pub struct EventSummary {
     pub event_type: Option<Box<str>>,
     /// Size of the body in bytes.
     pub body_bytes: u64,
+    /// Why it was put into quarantine instead of being delivered, if it was.
+    pub quarantine: Option<Box<str>>,
 }
 
 /// Source and idempotency key, hashed to 128 bits (the first half of a SHA-256).

@@ -30,6 +30,18 @@ impl HeaderBlock {
         Self(bytes.into())
     }
 
+    /// What is left of headers that retention removed. No encoding of headers looks like it.
+    #[must_use]
+    pub const fn removed() -> Self {
+        Self(Bytes::from_static(&[0]))
+    }
+
+    /// Whether this is [`HeaderBlock::removed`].
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        *self.0 == [0]
+    }
+
     /// The stored form.
     #[must_use]
     pub fn as_bytes(&self) -> &Bytes {
@@ -77,6 +89,15 @@ mod tests {
             HeaderBlock::from_bytes(block.as_bytes().clone()).iter().map(|(n, v)| (n.to_owned(), v.to_vec())).collect();
         assert_eq!(read, [("x-a".into(), vec![0xff, 0]), ("X-A".into(), vec![]), ("x-b".into(), b"2".to_vec())]);
         assert_eq!(block.get("X-B"), Some(&b"2"[..]));
+    }
+
+    #[test]
+    fn removed_headers_are_told_from_none_and_from_the_shortest_one() {
+        assert!(HeaderBlock::from_bytes(HeaderBlock::removed().as_bytes().clone()).is_removed());
+        assert_eq!(HeaderBlock::removed().iter().count(), 0);
+        for kept in [HeaderBlock::default(), HeaderBlock::encode([("", &b""[..])])] {
+            assert!(!kept.is_removed(), "{kept:?}");
+        }
     }
 
     proptest! {

@@ -271,6 +271,12 @@ impl IdGenerator {
         ConnectionId(self.plain())
     }
 
+    /// A new replay id.
+    #[must_use]
+    pub fn replay(&self) -> ReplayId {
+        ReplayId(self.plain())
+    }
+
     /// A new key id.
     #[must_use]
     pub fn key(&self) -> KeyId {

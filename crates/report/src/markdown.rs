@@ -47,6 +47,21 @@ pub fn append(path: &Path, section: &str) -> io::Result<()> {
     std::fs::rename(&draft.0, &path)
 }
 
+/// A report with one section more and at most `limit` bytes: the oldest sections are left out first, the new one never.
+///
+/// A section begins with a heading of the second level.
+#[must_use]
+pub fn with_section(report: &str, section: &str, limit: usize) -> String {
+    const BEGIN: &str = "\n## ";
+    let room = limit.saturating_sub(HEADING.len() + section.len() + 2);
+    let mut older = report.find(BEGIN).map_or("", |first| &report[first..]).trim_end();
+    while older.len() > room {
+        older = older.get(1..).and_then(|rest| rest.find(BEGIN)).map_or("", |next| &older[next + 1..]);
+    }
+    let gap = if older.is_empty() { "" } else { "\n" };
+    format!("{HEADING}{older}{gap}\n{}\n", section.trim_end())
+}
+
 /// Text of others in a line or a cell, at most 300 characters: nothing in it is markup.
 #[must_use]
 pub fn escape(text: &str) -> String {
@@ -83,6 +98,19 @@ impl Drop for Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_in_memory_keeps_its_newest_sections() {
+        let mut report = String::new();
+        for n in 0..10 {
+            report = with_section(&report, &format!("## run {n}\n\ntext\n"), 120);
+        }
+        assert!(report.len() <= 120 && report.starts_with(HEADING), "{report}");
+        assert!(report.ends_with("\n\n## run 9\n\ntext\n") && report.contains("\n\n## run 8\n"), "{report}");
+        assert!(!report.contains("## run 0\n"), "{report}");
+        let long = with_section(&report, &format!("## {}\n", "x".repeat(500)), 120);
+        assert!(long.contains(&"x".repeat(500)), "the newest one is always there");
+    }
 
     #[test]
     fn sections_follow_each_other_and_nothing_is_lost_when_two_append_at_once() {

@@ -1,5 +1,7 @@
 //! Draws charts as SVG. Colours are stand-ins that the style sheet replaces by those of the theme.
 
+mod spark;
+
 use std::fmt::Display;
 
 use maud::{Markup, PreEscaped, html};
@@ -11,6 +13,8 @@ use plotters::prelude::{
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 pub use plotters::style::RGBColor;
+
+pub use spark::spark;
 
 use crate::text::{on_axis, span};
 
@@ -352,6 +356,11 @@ fn inner(size: Size, axes: (Axis, Axis), draw: impl Fn(&mut Plot<'_>) -> Result<
             return String::new();
         }
     }
+    shorten(&svg)
+}
+
+/// The elements of an SVG alone, without what is the same for all.
+fn shorten(svg: &str) -> String {
     let inner = svg.split_once(">\n").map_or("", |(_, inner)| inner);
     let inner = inner.trim_end().strip_suffix("</svg>").unwrap_or(inner);
     let mut short = inner.to_owned();

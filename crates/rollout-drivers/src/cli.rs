@@ -2,6 +2,7 @@
 
 mod check;
 mod command;
+mod console;
 mod controller;
 mod file;
 mod listen;
@@ -23,6 +24,8 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use spillway_slo::SyntaxError;
 use spillway_slo::duration::Timespan;
+
+use crate::code::Code;
 
 /// Lets new versions out as fast as the SLO allows, and no faster.
 ///
@@ -92,28 +95,32 @@ enum Output {
     Json,
 }
 
-/// The plan or an argument is wrong (`EX_USAGE` of sysexits).
-const USAGE: u8 = 64;
-
-/// Anything that is neither a verdict nor the user's input.
-const OTHER: u8 = 3;
-
 /// Why a command ended without a result: one sentence or more that say what to do.
 #[derive(Debug)]
 struct Failure {
-    code: u8,
+    code: Code,
     message: String,
 }
 
 impl Failure {
-    /// The plan or an argument is wrong.
-    fn usage(message: impl ToString) -> Self {
-        Self { code: USAGE, message: message.to_string() }
+    fn new(code: Code, message: impl ToString) -> Self {
+        Self { code, message: message.to_string() }
     }
 
-    /// Anything else.
-    fn other(message: impl ToString) -> Self {
-        Self { code: OTHER, message: message.to_string() }
+    /// An argument is wrong.
+    fn argument(message: impl ToString) -> Self {
+        Self::new(Code::ArgumentInvalid, message)
+    }
+
+    /// Nothing that anybody expects.
+    fn internal(message: impl ToString) -> Self {
+        Self::new(Code::Internal, message)
+    }
+
+    /// The message with its code behind it; behind a list on a line of its own.
+    fn text(&self) -> String {
+        let gap = if self.message.contains('\n') { '\n' } else { ' ' };
+        format!("{}{gap}({})", self.message, self.code)
     }
 }
 
@@ -125,7 +132,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // A closed pipe (`--help | head`) is no error either.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+            return ExitCode::from(if error.use_stderr() { Code::ArgumentInvalid.exit_code() } else { 0 });
         }
     };
     let result = match cli.command {
@@ -150,15 +157,15 @@ pub fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "spillway-rollout", &mut script);
             say(&String::from_utf8_lossy(&script))
         }
-        Command::Man { folder } => clap_mangen::generate_to(Cli::command(), &folder)
-            .map(|()| 0)
-            .map_err(|error| Failure::other(format!("cannot write to {}: {error}", folder.display()))),
+        Command::Man { folder } => clap_mangen::generate_to(Cli::command(), &folder).map(|()| 0).map_err(|error| {
+            Failure::new(Code::FileUnwritable, format!("cannot write to {}: {error}", folder.display()))
+        }),
     };
     match result {
         Ok(code) => ExitCode::from(code),
-        Err(Failure { code, message }) => {
-            anstream::eprintln!("{}error:{} {message}", RED.render(), RED.render_reset());
-            ExitCode::from(code)
+        Err(failure) => {
+            anstream::eprintln!("{}error:{} {}", RED.render(), RED.render_reset(), failure.text());
+            ExitCode::from(failure.code.exit_code())
         }
     }
 }
@@ -167,7 +174,7 @@ const RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 
 fn on_runtime(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::other(format!("cannot start the runtime: {error}")))?;
+    let runtime = runtime.map_err(|error| Failure::internal(format!("cannot start the runtime: {error}")))?;
     let result = runtime.block_on(work);
     // What still waits for standard input or a resolver does not keep the program.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -178,14 +185,14 @@ fn on_runtime(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Fai
 fn say(text: &str) -> Result<u8, Failure> {
     let mut out = anstream::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::other(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(Code::FileUnwritable, error)),
         _ => Ok(0),
     }
 }
 
 /// Prints a value as JSON.
 fn say_json(value: &impl serde::Serialize) -> Result<u8, Failure> {
-    say(&format!("{}\n", serde_json::to_string_pretty(value).map_err(Failure::other)?))
+    say(&format!("{}\n", serde_json::to_string_pretty(value).map_err(Failure::internal)?))
 }
 
 /// Columns of the terminal that standard output is; 80 for anything else.

@@ -82,6 +82,7 @@ impl HostTarget {
                 desired_replicas: count(host.slots.get(slot).addresses.len()),
                 ready_replicas: count(n_ready),
                 restarts,
+                capacity: None,
             }
         })
     }

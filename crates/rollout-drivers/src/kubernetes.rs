@@ -17,8 +17,8 @@ mod fence;
 mod finish;
 mod look;
 mod memory;
-mod metrics;
 mod raw;
+mod report;
 mod resource;
 mod revision;
 pub mod router;
@@ -34,6 +34,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, Config};
 use spillway_model::Clock;
@@ -52,10 +53,11 @@ pub use resource::{GROUP, PLURAL, RolloutObject, VERSION};
 pub use revision::{REVISION_LABEL, ROLLOUT_LABEL, SLOT_LABEL, revision_of};
 pub use status::{EvidenceRow, GuardRow, RolloutStatus};
 
+use crate::console::Publisher;
+use crate::metrics::Metrics;
 use call::{Cluster, FIELD_MANAGER};
 use election::Election;
 use fence::Fence;
-use metrics::Metrics;
 use serve::Readiness;
 use watch::Watch;
 
@@ -74,8 +76,10 @@ pub struct KubernetesSettings {
 
 /// Makes a meter for a plan.
 pub type MakeMeter = Arc<dyn Fn(&Plan) -> Box<dyn Meter> + Send + Sync>;
-/// Makes a gatekeeper for a plan.
-pub type MakeGatekeeper = Arc<dyn Fn(&Plan) -> Box<dyn Gatekeeper> + Send + Sync>;
+/// Makes a gatekeeper for a plan. What it makes in the cluster belongs to the owner, the Rollout, and goes with it.
+pub type MakeGatekeeper = Arc<dyn Fn(&Plan, OwnerReference) -> Box<dyn Gatekeeper> + Send + Sync>;
+/// Shows a plan's rollouts at a console, if there is one for them.
+pub type MakePublisher = Arc<dyn Fn(&Plan) -> Option<Publisher> + Send + Sync>;
 
 /// What measures, tests and tells.
 #[derive(Clone)]
@@ -84,6 +88,8 @@ pub struct Parts {
     pub meter: MakeMeter,
     /// Makes the gatekeeper of a Rollout; again when its plan changes. It has to find gates again that an earlier one started.
     pub gatekeeper: MakeGatekeeper,
+    /// Shows a Rollout at a console; again when its plan changes.
+    pub console: MakePublisher,
     /// Tells people.
     pub notifier: Arc<dyn Notifier>,
     /// The time.
@@ -150,7 +156,7 @@ pub async fn run(
     parts: Parts,
     stop: CancellationToken,
 ) -> Result<(), KubernetesError> {
-    let metrics = Metrics::default();
+    let metrics = Metrics::in_a_cluster();
     let ready = Readiness::default();
     let server = match settings.listen {
         Some(address) => {

@@ -67,6 +67,7 @@ impl WorkersDriver {
             desired_replicas: count(workers.slots.get(slot).addresses.len()),
             ready_replicas: count(n_ready),
             restarts,
+            capacity: None,
         }
     }
 

@@ -29,8 +29,17 @@ pub struct Desired {
     pub router: RouterObserved,
     /// What each slot runs.
     pub slots: Slots<DesiredSlot>,
+    /// Share of the whole load that each slot has to be able to take, in percent. A driver that can scale a slot gives it the replicas for it,
+    /// before it gets the traffic; more are taken away after its traffic has left. Others ignore it.
+    #[serde(default = "everything")]
+    pub capacity: Slots<u8>,
     /// Gates that shall run now. A gate that runs and is not listed is stopped.
     pub gates: Vec<GateRequest>,
+}
+
+/// Both slots can take the whole load.
+fn everything() -> Slots<u8> {
+    Slots { blue: 100, green: 100 }
 }
 
 /// What a slot runs.

@@ -41,6 +41,9 @@ pub struct SlotObserved {
     pub ready_replicas: u32,
     /// Restarts of its processes since the revision was put there.
     pub restarts: u32,
+    /// Share of the whole load that its desired replicas can take, in percent; `None` where slots are not scaled: all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u8>,
 }
 
 /// The router as it is.

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use crate::judge::JudgeSettings;
 use crate::spec::{
-    API_VERSION, AnalysisSource, Guard, HttpCheck, KIND, Latency, LoadTest, Metadata, Notification, NotificationKind,
-    OnFailure, OnInconclusive, PrometheusSource, Rollout, Series, Strategy, Target, Webhook,
+    API_VERSION, AnalysisSource, Console, Guard, HttpCheck, KIND, Latency, LoadTest, Metadata, Notification,
+    NotificationKind, OnFailure, OnInconclusive, PrometheusSource, Rollout, Series, Strategy, Target, Webhook,
 };
 
 pub use problems::PlanProblem;
@@ -58,6 +58,8 @@ pub struct Plan {
     pub paused: bool,
     /// Who is told.
     pub notifications: Vec<Notification>,
+    /// Whose console shows it.
+    pub console: Option<Console>,
 }
 
 /// A step with its defaults filled in.
@@ -126,6 +128,7 @@ impl Plan {
         let guards = guards::complete(spec, &steps, &analysis, &mut problems);
         let judge = analysis::judge(&spec.analysis, &guards.guards, &steps, &mut problems);
         check_notifications(&spec.notifications, router, &mut problems);
+        check_console(spec.console.as_ref(), &mut problems);
 
         let observation = match spec.strategy {
             Strategy::Canary => HOUR,
@@ -153,6 +156,7 @@ impl Plan {
             progress_deadline,
             paused: spec.paused,
             notifications: spec.notifications.clone(),
+            console: spec.console.clone(),
         })
     }
 }
@@ -227,6 +231,20 @@ fn check_notifications(notifications: &[Notification], router: target::Router, p
         } else if needs_address && !is_url(&notification.to) && !is_reference(&notification.to, router) {
             problems.add(at, "is no address: write http://… or https://…, `env:NAME` or `file:PATH`");
         }
+    }
+}
+
+/// Secrets of a console are the controller's own in a cluster too: it is one gateway for all rollouts.
+fn check_console(console: Option<&Console>, problems: &mut Problems) {
+    let Some(console) = console else { return };
+    if !is_url(&console.url) {
+        let text = format!("is `{}`: write the gateway's address, such as http://127.0.0.1:8080", console.url);
+        problems.add("spec.console.url", text);
+    }
+    let is_named =
+        ["env:", "file:"].iter().any(|kind| console.key.strip_prefix(kind).is_some_and(|it| !it.trim().is_empty()));
+    if !is_named {
+        problems.add("spec.console.key", "names no place: write `env:NAME` or `file:PATH`, never the key itself");
     }
 }
 

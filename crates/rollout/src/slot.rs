@@ -47,9 +47,9 @@ impl fmt::Display for Slot {
 /// Something for each slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Slots<T> {
-    /// The blue slot's.
+    /// What belongs to the blue slot, which is live first.
     pub blue: T,
-    /// The green slot's.
+    /// What belongs to the green slot, in which the first candidate runs.
     pub green: T,
 }
 

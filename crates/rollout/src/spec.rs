@@ -17,7 +17,7 @@ use spillway_slo::duration::Timespan;
 pub use analysis::{Analysis, AnalysisSource, Latency, PrometheusSource, Series};
 pub use gate::{HttpCheck, LoadTest, Webhook};
 pub use guard::{Alerts, AlertsFrom, Budget, Compare, CompareMetric, Guard, Threshold, ThresholdMetric};
-pub use notification::{Notification, NotificationKind};
+pub use notification::{Console, Notification, NotificationKind};
 pub use target::{
     Candidate, CommandLine, HostSlot, HostTarget, HttpRouteRouter, NginxConfigMapRouter, NginxRouter, Target,
     VirtualServiceRouter, WorkersTarget, WorkloadTarget,
@@ -61,7 +61,7 @@ pub struct Metadata {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RolloutSpec {
     /// `canary` moves traffic step by step, `blueGreen` keeps the old version whole until the observation ends, `shadow` sends the
-    /// new version copies of requests and no traffic of its own.
+    /// new version copies of requests and no traffic of its own. Default `canary`.
     #[serde(default)]
     pub strategy: Strategy,
     /// What is rolled out, and where: exactly one of `host`, `workload` and `workers`.
@@ -76,13 +76,15 @@ pub struct RolloutSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub guards: Vec<Guard>,
-    /// Where measurements come from and how strict the judge is.
+    /// Where measurements come from, and how strict the judge is. Without it the slots' own `/metrics` are read every 15 s.
     #[serde(default)]
     pub analysis: Analysis,
-    /// What happens when a guard or a gate fails.
+    /// What happens when a guard or a gate fails: `rollback` gives all traffic back to the live slot and stops the candidate, `hold` leaves the
+    /// weight where it is until a person decides. Default `rollback`.
     #[serde(default)]
     pub on_failure: OnFailure,
-    /// What happens at the end of a step when there was too little evidence to call it good.
+    /// What happens at the end of a step when there was too little evidence to call it good: `hold` waits for evidence or a person, `extend`
+    /// repeats the bake at most three times and then holds, `rollback` does as after a failure. Default `hold`.
     #[serde(default)]
     pub on_inconclusive: OnInconclusive,
     /// How long the new version is watched at 100 % before the old one is cleaned up, such as `60m`. Default 60 minutes; 24 hours for
@@ -94,13 +96,16 @@ pub struct RolloutSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub progress_deadline: Option<Timespan>,
-    /// Holds everything where it is while true.
+    /// Holds everything where it is while it is true: no weight rises or falls, and no rollout starts. Default false.
     #[serde(default)]
     pub paused: bool,
-    /// Who is told.
+    /// Who is told what happens. Nobody without any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub notifications: Vec<Notification>,
+    /// A gateway whose console shows the rollout and passes on what people say there. When it cannot be reached the rollout goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<Console>,
 }
 
 /// How traffic moves.
@@ -168,10 +173,10 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub webhooks: Vec<Webhook>,
-    /// A load test of the candidate that has to pass.
+    /// A load test of the candidate that has to pass before the bake begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_test: Option<LoadTest>,
-    /// After the bake, wait until a person says `spillway-rollout approve`.
+    /// After the bake, wait until a person says `spillway-rollout approve`. Default false.
     #[serde(default)]
     pub approval: bool,
 }

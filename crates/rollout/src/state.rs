@@ -196,6 +196,12 @@ impl Progress {
             memory: ProgressMemory::default(),
         }
     }
+
+    /// Whether the candidate was asked to be able to take more than it gets.
+    #[must_use]
+    pub fn grows(&self) -> bool {
+        self.memory.capacity > self.weight.max(self.mirror)
+    }
 }
 
 /// What the decision remembers of a rollout beside what people are shown.
@@ -226,6 +232,8 @@ pub struct ProgressMemory {
     pub verify: bool,
     /// Windows in a row in which the live version was as good as before the rollout, after going back.
     pub calm_windows: u32,
+    /// Share of the whole load that the candidate was asked to be able to take, percent.
+    pub capacity: u8,
 }
 
 /// What a person ended early.
@@ -285,9 +293,9 @@ pub enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Total {
-    /// Requests.
+    /// Number of requests, whatever became of them.
     pub requests: u64,
-    /// Errors.
+    /// Number of requests that failed for the platform's own reasons.
     pub errors: u64,
 }
 
@@ -328,17 +336,18 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GateStatus {
-    /// Id of the request.
+    /// Id of the gate: revision, attempt, step and kind.
     pub id: String,
-    /// Position of its step.
+    /// Position of its step in `spec.steps`, from 0.
     pub step: usize,
     /// Name for people, such as `smoke` or `webhook approve-deploy`.
     pub name: String,
-    /// What it says; inconclusive while it runs.
+    /// What it says: `good`, `failed`, or `inconclusive` while it runs or when it could not be carried out.
     pub verdict: Verdict,
-    /// One sentence.
+    /// One sentence about how it ended, or how far it is.
     pub summary: String,
-    /// Where its report is.
+    /// Where its report is, if it has one: a file, or the Job of a load test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
 }
 

@@ -14,8 +14,8 @@ use crate::section::{Journal, Section};
 use crate::sections::rules;
 use crate::{
     ConnectionSettings, DeliverySettings, DestinationSettings, Environment, IntakeSettings, LogSettings, Overrides,
-    RedisSettings, ServerSettings, SettingsError, SettingsErrors, SettingsWarning, SourceSettings, StoreSettings,
-    TelemetrySettings, WorkerSettings,
+    RedisSettings, RetentionSettings, ServerSettings, SettingsError, SettingsErrors, SettingsWarning, SourceSettings,
+    StoreSettings, TelemetrySettings, WorkerSettings,
 };
 
 /// The file that is read from the working directory when none is named.
@@ -38,6 +38,8 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     /// `[worker]`: which deliveries this process takes.
     pub worker: WorkerSettings,
+    /// `[retention]`: how long things are kept.
+    pub retention: RetentionSettings,
     /// `[telemetry]`: traces.
     pub telemetry: TelemetrySettings,
     /// `[log]`: log lines.
@@ -143,6 +145,7 @@ impl Settings {
             intake: root.table("intake", IntakeSettings::read),
             delivery: root.table("delivery", DeliverySettings::read),
             worker: root.table("worker", WorkerSettings::read),
+            retention: root.table("retention", RetentionSettings::read),
             telemetry: root.table("telemetry", TelemetrySettings::read),
             log: root.table("log", LogSettings::read),
             ..Self::default()

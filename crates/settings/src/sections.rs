@@ -3,6 +3,7 @@
 pub(crate) mod declared;
 pub(crate) mod delivery;
 pub(crate) mod intake;
+pub(crate) mod retention;
 pub(crate) mod rules;
 pub(crate) mod server;
 pub(crate) mod store;

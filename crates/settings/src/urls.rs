@@ -41,7 +41,8 @@ impl fmt::Display for StoreUrl {
     }
 }
 
-/// A Redis server: `redis://…`, or `rediss://…` with TLS. `Display` hides the password.
+/// A Redis server: `redis://…`, or `rediss://…` with TLS; or the sentinels that know where it is: `redis+sentinel://host,host/service`, or
+/// `rediss+sentinel://…`. `Display` hides the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisUrl(Secret);
 
@@ -57,7 +58,7 @@ impl FromStr for RedisUrl {
     type Err = InvalidUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        network_url(text, &["redis://", "rediss://"]).map(Self)
+        network_url(text, &["redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://"]).map(Self)
     }
 }
 
@@ -189,6 +190,7 @@ mod tests {
             ("postgres://user:hid/den@host/db", "postgres://user:***@host/db"),
             ("postgres://user@host/db", "postgres://user@host/db"),
             ("redis://:hidden@host:6379/1", "redis://:***@host:6379/1"),
+            ("redis+sentinel://:hidden@a,b:26379/main", "redis+sentinel://:***@a,b:26379/main"),
             ("postgres://host/db?sslmode=require&password=hidden", "postgres://host/db?sslmode=require&password=***"),
             ("not a url", "not a url"),
         ] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use config::{Value, ValueKind};
 use ipnet::IpNet;
-use spillway_model::{DestinationUrl, Name, Rate, RetrySchedule, Secret, Slot};
+use spillway_model::{DestinationUrl, Name, Rate, RetrySchedule, Secret, Slot, Validation};
 
 use crate::urls::without_passwords;
 use crate::{ByteSize, CorsOrigin, HttpUrl, is_secret_reference, units};
@@ -77,7 +77,31 @@ macro_rules! whole_numbers {
     };
 }
 
-whole_numbers!(u32, usize);
+whole_numbers!(u32, u64, usize);
+
+impl Setting for Validation {
+    fn expected() -> String {
+        "\"off\", \"reject\" or \"quarantine\"".to_owned()
+    }
+
+    fn read(value: &Value) -> Result<Self, String> {
+        match text_of(value).as_deref() {
+            Some("off") => Ok(Self::Off),
+            Some("reject") => Ok(Self::Reject),
+            Some("quarantine") => Ok(Self::Quarantine),
+            _ => Err(found(value)),
+        }
+    }
+
+    fn show(&self) -> toml::Value {
+        let word = match self {
+            Self::Off => "off",
+            Self::Reject => "reject",
+            Self::Quarantine => "quarantine",
+        };
+        toml::Value::String(word.to_owned())
+    }
+}
 
 impl Setting for f64 {
     fn expected() -> String {

@@ -90,6 +90,7 @@ fn event(
     body: &Bytes,
 ) -> NewEvent {
     let event = Event {
+        quarantine: None,
         id: ids.event(),
         source,
         event_type: Some("push".into()),
@@ -98,6 +99,7 @@ fn event(
         trace: None,
     };
     let delivery = NewDelivery {
+        order: None,
         id: event.id.delivery(0),
         destination,
         connection: ConnectionId::from_u128(1),
@@ -148,5 +150,5 @@ fn delivered(delivery: DeliveryId) -> Settlement {
         error: None,
     };
     let lease = Lease { delivery, generation: 1 };
-    Settlement { lease, next: NextState::Delivered { at: now }, attempt: Some(attempt) }
+    Settlement { order: None, lease, next: NextState::Delivered { at: now }, attempt: Some(attempt) }
 }

@@ -13,6 +13,8 @@ pub enum StoreErrorKind {
     Contention,
     /// What was asked contradicts what is stored.
     Conflict,
+    /// What was to be stored is larger than the store keeps.
+    TooLarge,
     /// The database holds something that this version cannot read, or a newer schema.
     Incompatible,
     /// The store was closed.
@@ -64,6 +66,7 @@ impl StoreError {
             StoreErrorKind::DiskFull => "store_disk_full",
             StoreErrorKind::Contention => "store_contention",
             StoreErrorKind::Conflict => "store_conflict",
+            StoreErrorKind::TooLarge => "store_too_large",
             StoreErrorKind::Incompatible => "store_incompatible",
             StoreErrorKind::Closed => "store_closed",
             StoreErrorKind::Internal => "store_internal",

@@ -4,10 +4,16 @@
 //! [`Store::append`] alone: event, deliveries and idempotency record are committed in one transaction and flushed.
 
 mod amend;
+mod budgets;
 mod contract;
 mod counts;
+mod documents;
 mod error;
 mod query;
+mod replays;
+mod retention;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod schema;
 mod watch;
 
 #[cfg(feature = "postgres")]
@@ -16,10 +22,17 @@ pub mod postgres;
 pub mod sqlite;
 
 pub use amend::amend_configuration;
+pub use budgets::{BudgetRequest, BudgetUse, PlacesRequest};
 pub use contract::{
-    Backlog, ClaimRequest, ClaimShare, PoolState, QueryKind, RetryOutcome, Store, StoreObserver, Unobserved,
+    Backlog, COUNT_TIME, ClaimRequest, ClaimShare, NewRoute, PoolState, QueryKind, RetryOutcome, Store, StoreObserver,
+    Unobserved,
 };
 pub use counts::StatementCounts;
+pub use documents::{DOCUMENT_LIMIT_BYTES, DOCUMENT_LIST_LIMIT, DOCUMENT_NAME_LIMIT_BYTES, Document};
 pub use error::{StoreError, StoreErrorKind};
 pub use query::{Cursor, DeliveryFilter, EventFilter, InvalidCursor, Page};
+pub use replays::{
+    Counted, DeadLetterGroup, DeadLetters, HeldReplay, ReplayFilter, ReplayStep, SELECT_LOOKED_AT, Selected,
+};
+pub use retention::{ExpireLimits, Expired, RetentionPolicy};
 pub use watch::watch_configuration;

@@ -4,35 +4,50 @@
 //! lookups, so that a plan made while a table was empty is still right when it has millions of rows.
 
 mod append;
+mod budgets;
 mod claim;
 mod configuration;
+mod deliver;
+mod documents;
+mod follow;
 mod maintenance;
+mod order;
 mod reads;
+mod replays;
+mod replica;
+mod retention;
 mod rows;
+mod selection;
 mod sessions;
 mod settle;
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::TryFutureExt;
 use futures_util::future::BoxFuture;
 use spillway_model::{
-    Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, Event, EventId, EventSummary,
-    Lease, NewEvent, Settlement, UnixMillis,
+    Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, DestinationId, Event,
+    EventId, EventSummary, Lease, NewEvent, Replay, ReplayId, Selection, Settlement, SourceId, UnixMillis,
 };
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection, Row, SqlStr};
 
+use crate::retention::Sweep;
+use crate::schema;
 use crate::{
-    Backlog, ClaimRequest, DeliveryFilter, EventFilter, Page, PoolState, QueryKind, RetryOutcome, Store, StoreError,
-    StoreErrorKind, StoreObserver,
+    Backlog, BudgetRequest, BudgetUse, ClaimRequest, DeadLetters, DeliveryFilter, Document, EventFilter, ExpireLimits,
+    Expired, HeldReplay, NewRoute, Page, PlacesRequest, PoolState, QueryKind, ReplayFilter, ReplayStep,
+    RetentionPolicy, RetryOutcome, Selected, Store, StoreError, StoreErrorKind, StoreObserver,
 };
 use claim::Memory;
+pub use replica::ReplicaSettings;
+use replica::{Replica, patient};
 use sessions::{Session, Sessions, limited};
 
 /// How a PostgreSQL store is opened.
@@ -56,11 +71,13 @@ pub struct PostgresSettings {
     pub append_parallelism: usize,
     /// For how many days after today there are partitions ahead of time.
     pub partition_days_ahead: u16,
+    /// A streaming replica for lists and single rows. `None`: everything is read from the database itself.
+    pub replica: Option<ReplicaSettings>,
 }
 
 impl PostgresSettings {
     /// Defaults for the database at `url`: 10 connections and 10 more, 5 s wait, replaced after 30 minutes, idle for 10
-    /// minutes, one day of idempotency, 2 appends at once, partitions for 3 days ahead.
+    /// minutes, one day of idempotency, 2 appends at once, partitions for 3 days ahead, no replica.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -72,6 +89,7 @@ impl PostgresSettings {
             idempotency_window: Duration::from_secs(86_400),
             append_parallelism: 2,
             partition_days_ahead: 3,
+            replica: None,
         }
     }
 
@@ -90,9 +108,14 @@ impl fmt::Debug for PostgresSettings {
     }
 }
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+/// Order keys that one call of housekeeping looks at.
+const ORDER_CHECKED: i64 = 10_000;
+
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
     (2, "worker shares", include_str!("../migrations/postgres/0002_worker_shares.sql")),
+    (3, "order and replays", include_str!("../migrations/postgres/0003_order_and_replays.sql")),
+    (4, "retention", include_str!("../migrations/postgres/0004_retention.sql")),
 ];
 
 /// What every session is set to. Statements are texts of ours, each with one index that serves it: left to its estimates,
@@ -113,8 +136,12 @@ const SESSION: [(&str, &str); 10] = [
 /// A store in a PostgreSQL database that several processes share.
 pub struct PostgresStore {
     sessions: Sessions,
+    replica: Option<Replica>,
     memory: Memory,
+    sweep: Sweep,
     settings: PostgresSettings,
+    /// The order key up to which the last call of housekeeping looked.
+    order_checked: AtomicI64,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -145,14 +172,25 @@ impl PostgresStore {
         let now = now.try_get(0)?;
         connection.close().await?;
 
+        let replica = settings.replica.as_ref().map(|replica| Replica::start(replica, &settings, observer.clone()));
+        let replica = replica.transpose()?;
         let sessions = Sessions::new(&settings, options.options(SESSION), observer);
-        let store = Self { sessions, memory: Memory::default(), settings };
+        let order_checked = AtomicI64::new(i64::MIN);
+        let store =
+            Self { sessions, replica, memory: Memory::default(), sweep: Sweep::default(), settings, order_checked };
         match store.maintain(now).await {
             // Another node is at it; until it is done, the default partition takes what comes.
             Err(error) if error.kind() == StoreErrorKind::Contention => {}
             result => result?,
         }
         Ok(store)
+    }
+
+    /// A person changed something and will look at it: the replica may not have it yet.
+    fn wrote(&self) {
+        if let Some(replica) = &self.replica {
+            replica.wrote();
+        }
     }
 
     /// Ends a read of one row.
@@ -194,20 +232,50 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
     let migrations = MIGRATIONS.map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
     });
-    let migrator = Migrator { migrations: migrations.to_vec().into(), ..Migrator::DEFAULT };
+    let migrator = Migrator { migrations: migrations.to_vec().into(), ignore_missing: true, ..Migrator::DEFAULT };
     // As `run`, which cannot be used in a future that must run on any thread.
-    migrator.run_direct(None, connection, false).await.map_err(|error| match error {
-        MigrateError::VersionMissing(version) => StoreError::new(
-            StoreErrorKind::Incompatible,
-            format!(
-                "the database has schema {version}, which is newer than this version of Spillway; install a newer one"
-            ),
-        ),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-        other => {
-            StoreError::new(StoreErrorKind::Incompatible, format!("the schema cannot be brought up to date: {other}"))
+    migrator.run_direct(None, &mut *connection, false).await.map_err(schema::from_migration)?;
+    let needed = sqlx::query("SELECT version FROM schema_needs").fetch_one(connection).await?.try_get(0)?;
+    schema::check_needs(needed, MIGRATIONS.map(|(version, ..)| version))
+}
+
+/// Reads from the replica when there is one that is good enough, and from the database itself when there is none or it does not have the answer.
+///
+/// `$since` is when what is looked for came into being: what is too young is not looked for on the replica. A macro, because the work is
+/// written once and done on one session or the other.
+macro_rules! read {
+    ($store:ident, $kind:expr, since $since:expr, |$session:ident| $work:expr, rows $rows:expr, found $found:expr) => {{
+        let replica = $store.replica.as_ref().filter(|replica| $since.is_none_or(|since| replica.knows(since)));
+        if let Some(replica) = replica
+            && let Some(mut taken) = replica.take().await
+        {
+            let $session = &mut taken;
+            let result = patient($work).await;
+            let rows = result.as_ref().map_or(0, $rows);
+            if let Some(answer) = replica.finish($kind, taken, rows, result)
+                && $found(&answer)
+            {
+                return Ok(answer);
+            }
         }
-    })
+        let mut taken = $store.sessions.take().await?;
+        let $session = &mut taken;
+        let result = limited($work).await;
+        let rows = result.as_ref().map_or(0, $rows);
+        $store.sessions.finish($kind, taken, rows, result)
+    }};
+}
+
+/// Whatever the replica has is the answer.
+fn always<T>(_: &T) -> bool {
+    true
+}
+
+/// One row, or nothing, which only the database itself can say.
+macro_rules! read_one {
+    ($store:ident, |$session:ident| $work:expr) => {
+        read!($store, QueryKind::Lookup, since None::<UnixMillis>, |$session| $work, rows |_| 1, found Option::is_some)
+    };
 }
 
 #[async_trait]
@@ -252,7 +320,12 @@ impl Store for PostgresStore {
         }
         let mut session = self.sessions.take().await?;
         let rows = settlements.len();
+        let is_ordered = settlements.iter().any(|settlement| settlement.order.is_some());
         let result = limited(settle::settle(&mut session, settlements)).await;
+        if is_ordered {
+            // The next ones may be due before the place where the last claim ended.
+            self.memory.forget();
+        }
         self.sessions.finish(QueryKind::Settle, session, rows, result)
     }
 
@@ -260,6 +333,7 @@ impl Store for PostgresStore {
         let mut session = self.sessions.take().await?;
         let result = limited(settle::retry(&mut session, delivery, now)).await;
         self.memory.forget();
+        self.wrote();
         self.sessions.finish(QueryKind::Retry, session, 1, result)
     }
 
@@ -282,15 +356,32 @@ impl Store for PostgresStore {
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        let mut session = self.sessions.take().await?;
-        let result = limited(reads::event(&mut session, id)).await;
-        self.found(session, result)
+        read_one!(self, |session| reads::event(session, id))
     }
 
     async fn events(&self, filter: EventFilter) -> Result<Page<EventSummary>, StoreError> {
+        let since = None::<UnixMillis>;
+        read!(
+            self, QueryKind::List, since since,
+            |session| reads::events(session, filter), rows |page| page.rows.len(), found always
+        )
+    }
+
+    async fn following(
+        &self,
+        source: Option<SourceId>,
+        after: EventId,
+        limit: usize,
+    ) -> Result<Vec<EventId>, StoreError> {
         let mut session = self.sessions.take().await?;
-        let result = limited(reads::events(&mut session, filter)).await;
-        self.listed(session, result, |page| page.rows.len())
+        let result = limited(follow::following(&mut session, source, after, limit)).await;
+        self.listed(session, result, Vec::len)
+    }
+
+    async fn payloads(&self, ids: Vec<EventId>) -> Result<Vec<Event>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(follow::payloads(&mut session, &ids)).await;
+        self.listed(session, result, Vec::len)
     }
 
     async fn latest_event(&self) -> Result<Option<EventId>, StoreError> {
@@ -300,21 +391,158 @@ impl Store for PostgresStore {
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        let mut session = self.sessions.take().await?;
-        let result = limited(reads::delivery(&mut session, id)).await;
-        self.found(session, result)
+        read_one!(self, |session| reads::delivery(session, id))
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Page<Delivery>, StoreError> {
-        let mut session = self.sessions.take().await?;
-        let result = limited(reads::deliveries(&mut session, filter)).await;
-        self.listed(session, result, |page| page.rows.len())
+        let since = filter.event.map(EventId::timestamp);
+        read!(
+            self, QueryKind::List, since since,
+            |session| reads::deliveries(session, filter), rows |page| page.rows.len(), found always
+        )
     }
 
     async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
+        let since = Some(delivery.timestamp());
+        read!(
+            self, QueryKind::List, since since,
+            |session| reads::attempts(session, delivery), rows Vec::len, found always
+        )
+    }
+
+    async fn deliver(
+        &self,
+        event: EventId,
+        to: Vec<NewRoute>,
+        now: UnixMillis,
+    ) -> Result<Option<Vec<DeliveryId>>, StoreError> {
         let mut session = self.sessions.take().await?;
-        let result = limited(reads::attempts(&mut session, delivery)).await;
+        let result = limited(deliver::deliver(&mut session, event, &to, now)).await;
+        self.wrote();
+        self.memory.forget();
+        self.sessions.finish(QueryKind::Retry, session, to.len(), result)
+    }
+
+    async fn select(
+        &self,
+        selection: Selection,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Selected, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(selection::select(&mut session, selection, after, limit)).await;
+        self.listed(session, result, |selected| selected.deliveries.len())
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<DeadLetters, StoreError> {
+        let since = None::<UnixMillis>;
+        read!(
+            self, QueryKind::List, since since,
+            |session| replays::dead_letters(session, limit), rows |dead| dead.groups.len(), found always
+        )
+    }
+
+    async fn create_replay(&self, replay: Replay) -> Result<(), StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(replays::create(&mut session, &replay)).await;
+        self.wrote();
+        self.sessions.finish(QueryKind::Retry, session, 1, result)
+    }
+
+    async fn replay(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(replays::one(&mut session, id)).await;
+        self.found(session, result)
+    }
+
+    async fn replays(&self, filter: ReplayFilter) -> Result<Page<Replay>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(replays::page(&mut session, filter)).await;
+        self.listed(session, result, |page| page.rows.len())
+    }
+
+    async fn cancel_replay(&self, id: ReplayId, now: UnixMillis) -> Result<Option<Replay>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(replays::cancel(&mut session, id, now)).await;
+        self.wrote();
+        self.sessions.finish(QueryKind::Retry, session, 1, result)
+    }
+
+    async fn hold_replay(&self, now: UnixMillis, lease_until: UnixMillis) -> Result<Option<HeldReplay>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(replays::hold(&mut session, now, lease_until)).await;
+        self.sessions.finish(QueryKind::Maintenance, session, 1, result)
+    }
+
+    async fn advance_replay(&self, step: ReplayStep) -> Result<Option<Replay>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let rows = step.due.len();
+        let result = limited(replays::advance(&mut session, step)).await;
+        self.memory.forget();
+        self.sessions.finish(QueryKind::Retry, session, rows, result)
+    }
+
+    async fn take_budget(&self, request: BudgetRequest) -> Result<u64, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(budgets::take(&mut session, &request)).await;
+        self.sessions.finish(QueryKind::Maintenance, session, 1, result)
+    }
+
+    async fn correct_budget(
+        &self,
+        destination: DestinationId,
+        hour: i64,
+        requests: i64,
+        cost_micros: i64,
+    ) -> Result<(), StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(budgets::correct(&mut session, destination, hour, requests, cost_micros)).await;
+        self.sessions.finish(QueryKind::Maintenance, session, 1, result)
+    }
+
+    async fn budgets(&self, hour: i64) -> Result<Vec<(DestinationId, BudgetUse)>, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(budgets::of_hour(&mut session, hour)).await;
         self.listed(session, result, Vec::len)
+    }
+
+    async fn hold_places(&self, request: PlacesRequest) -> Result<u32, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(budgets::hold(&mut session, &request)).await;
+        self.sessions.finish(QueryKind::Maintenance, session, 1, result)
+    }
+
+    async fn expire(&self, policy: RetentionPolicy, limits: ExpireLimits) -> Result<Expired, StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(retention::expire(&mut session, &self.sweep, &policy, limits)).await;
+        self.sessions.finish(QueryKind::Maintenance, session, 1, result)
+    }
+
+    async fn put_document(&self, document: Document) -> Result<(), StoreError> {
+        document.check()?;
+        let mut session = self.sessions.take().await?;
+        let result = limited(documents::put(&mut session, &document)).await;
+        self.wrote();
+        self.sessions.finish(QueryKind::Maintenance, session, 1, result)
+    }
+
+    async fn document(&self, kind: &str, key: &str) -> Result<Option<Document>, StoreError> {
+        read_one!(self, |session| documents::one(session, kind, key))
+    }
+
+    async fn documents(&self, kind: &str, limit: usize) -> Result<Vec<Document>, StoreError> {
+        let since = None::<UnixMillis>;
+        read!(
+            self, QueryKind::List, since since,
+            |session| documents::of_kind(session, kind, limit), rows Vec::len, found always
+        )
+    }
+
+    async fn delete_document(&self, kind: &str, key: &str) -> Result<(), StoreError> {
+        let mut session = self.sessions.take().await?;
+        let result = limited(documents::delete(&mut session, kind, key)).await;
+        self.wrote();
+        self.sessions.finish(QueryKind::Maintenance, session, 1, result)
     }
 
     /// Exact up to 10,000 pending deliveries; beyond that an estimate from a sample of the table, within some tenths.
@@ -326,7 +554,14 @@ impl Store for PostgresStore {
 
     async fn maintain(&self, now: UnixMillis) -> Result<(), StoreError> {
         let mut session = self.sessions.take().await?;
-        let result = limited(maintenance::maintain(&mut session, &self.settings, now)).await;
+        let result = limited(async {
+            maintenance::maintain(&mut session, &self.settings, now).await?;
+            let after = self.order_checked.load(Ordering::Relaxed);
+            let last = order::release_stuck(&mut session, after, ORDER_CHECKED, now).await?;
+            self.order_checked.store(last.unwrap_or(i64::MIN), Ordering::Relaxed);
+            Ok(())
+        })
+        .await;
         self.sessions.finish(QueryKind::Maintenance, session, 1, result)
     }
 
@@ -341,6 +576,9 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
+        if let Some(replica) = &self.replica {
+            replica.close().await;
+        }
         self.sessions.close().await;
     }
 }

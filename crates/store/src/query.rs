@@ -66,6 +66,8 @@ pub struct EventFilter {
     pub before: Option<EventId>,
     /// Only those from this id on, inclusive.
     pub from: Option<EventId>,
+    /// Only those in quarantine.
+    pub quarantined: bool,
     /// At most this many.
     pub limit: usize,
 }

@@ -3,37 +3,49 @@
 //! Everything that is asked of the writer while a transaction is being flushed shares the next one, whatever it is: one flush
 //! serves appends, settlements and claims together.
 
+mod budgets;
 mod checkpoint;
 mod claimable;
 mod configuration;
+mod documents;
+mod follow;
 mod operation;
 mod reads;
+mod replays;
+mod retention;
 mod rows;
+mod selection;
 mod statements;
+mod task;
 mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use log::LevelFilter;
 use spillway_model::{
-    Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, Event, EventId, EventSummary,
-    Lease, NewEvent, Settlement, UnixMillis,
+    Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, DestinationId, Event,
+    EventId, EventSummary, Lease, NewEvent, Replay, ReplayId, Selection, Settlement, SourceId, UnixMillis,
 };
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlStr};
+use sqlx::{ConnectOptions, Row, SqlStr};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::retention::Sweep;
+use crate::schema;
 use crate::{
-    Backlog, ClaimRequest, DeliveryFilter, EventFilter, Page, PoolState, QueryKind, RetryOutcome, Store, StoreError,
-    StoreErrorKind, StoreObserver,
+    Backlog, BudgetRequest, BudgetUse, ClaimRequest, DeadLetters, DeliveryFilter, Document, EventFilter, ExpireLimits,
+    Expired, HeldReplay, NewRoute, Page, PlacesRequest, PoolState, QueryKind, ReplayFilter, ReplayStep,
+    RetentionPolicy, RetryOutcome, Selected, Store, StoreError, StoreErrorKind, StoreObserver,
 };
 use operation::Operation;
+use task::{Work, ask};
 use writer::Writer;
 
 /// How an embedded store is opened.
@@ -63,10 +75,14 @@ impl SqliteSettings {
 
 /// Operations that may wait for the writer. When there are more, callers wait for room.
 const WRITER_QUEUE: usize = 1_024;
-/// Version of the newest migration.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+/// Order keys that one call of housekeeping looks at.
+const ORDER_CHECKED: usize = 10_000;
+/// Version, name and text of each migration.
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "worker shares", include_str!("../migrations/sqlite/0002_worker_shares.sql")),
+    (3, "order and replays", include_str!("../migrations/sqlite/0003_order_and_replays.sql")),
+    (4, "retention", include_str!("../migrations/sqlite/0004_retention.sql")),
 ];
 
 /// A store in one SQLite file. One process at a time may open it.
@@ -76,7 +92,10 @@ pub struct SqliteStore {
     readers: SqlitePool,
     settings: SqliteSettings,
     observer: Arc<dyn StoreObserver>,
+    sweep: Arc<Sweep>,
     tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+    /// The order key up to which the last call of housekeeping looked.
+    order_checked: AtomicI64,
     /// The database file, for flushes beside SQLite. Dropped after all connections: closing any descriptor of the file
     /// drops SQLite's locks on it.
     _database: Arc<File>,
@@ -125,7 +144,17 @@ impl SqliteStore {
         let (sender, operations) = mpsc::channel(WRITER_QUEUE);
         let writer = Writer::new(connection, &settings, observer.clone(), checkpoints).await?;
         let tasks = tokio::sync::Mutex::new(vec![tokio::spawn(writer.run(operations)), checkpointer]);
-        Ok(Self { writer: sender, readers, settings, observer, tasks, _database: database, _lock: lock })
+        Ok(Self {
+            writer: sender,
+            readers,
+            settings,
+            observer,
+            sweep: Arc::default(),
+            tasks,
+            order_checked: AtomicI64::new(i64::MIN),
+            _database: database,
+            _lock: lock,
+        })
     }
 
     async fn write<T>(
@@ -136,6 +165,11 @@ impl SqliteStore {
         let closed = || StoreError::new(StoreErrorKind::Closed, "the store is closed");
         self.writer.send(operation(answer)).await.map_err(|_| closed())?;
         wait.await.map_err(|_| closed())?
+    }
+
+    /// Has the writer do some work in its next transaction.
+    async fn have_done<W: Work>(&self, work: W) -> Result<W::Output, StoreError> {
+        self.write(|answer| ask(work, answer)).await
     }
 
     /// One statement of this kind.
@@ -156,6 +190,9 @@ impl SqliteStore {
         let start = Instant::now();
         let result = work.await;
         self.observer.query(kind, start.elapsed(), statements, 1);
+        if result.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::PoolExhausted) {
+            self.observer.pool_exhausted();
+        }
         result
     }
 }
@@ -188,19 +225,10 @@ async fn migrate(connection: &mut sqlx::SqliteConnection) -> Result<(), StoreErr
     let migrations = MIGRATIONS.map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
     });
-    let migrator = Migrator { migrations: migrations.to_vec().into(), ..Migrator::DEFAULT };
-    migrator.run(&mut *connection).await.map_err(|error| match error {
-        MigrateError::VersionMissing(version) => StoreError::new(
-            StoreErrorKind::Incompatible,
-            format!(
-                "the database has schema {version}, which is newer than this version of Spillway; install a newer one"
-            ),
-        ),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-        other => {
-            StoreError::new(StoreErrorKind::Incompatible, format!("the schema cannot be brought up to date: {other}"))
-        }
-    })
+    let migrator = Migrator { migrations: migrations.to_vec().into(), ignore_missing: true, ..Migrator::DEFAULT };
+    migrator.run(&mut *connection).await.map_err(schema::from_migration)?;
+    let needed = sqlx::query("SELECT version FROM schema_needs").fetch_one(connection).await?.try_get(0)?;
+    schema::check_needs(needed, MIGRATIONS.map(|(version, ..)| version))
 }
 
 #[async_trait]
@@ -234,7 +262,7 @@ impl Store for SqliteStore {
         let statements = 2 + writer::n_chunks(candidates.len());
         let (now, lease_until) = (request.now, request.lease_until);
         let claims = self.write(|answer| Operation::Claim { candidates, now, lease_until, answer }).await?;
-        let (claimed, gone) = reads::with_payload(&self.readers, claims, lease_until).await?;
+        let (claimed, gone) = reads::with_payload(&self.readers, claims, now, lease_until).await?;
         if !gone.is_empty() {
             self.settle(gone).await?;
         }
@@ -281,6 +309,19 @@ impl Store for SqliteStore {
         self.read(QueryKind::List, reads::events(&self.readers, filter)).await
     }
 
+    async fn following(
+        &self,
+        source: Option<SourceId>,
+        after: EventId,
+        limit: usize,
+    ) -> Result<Vec<EventId>, StoreError> {
+        self.read(QueryKind::List, follow::following(&self.readers, source, after, limit)).await
+    }
+
+    async fn payloads(&self, ids: Vec<EventId>) -> Result<Vec<Event>, StoreError> {
+        self.read(QueryKind::List, follow::payloads(&self.readers, ids)).await
+    }
+
     async fn latest_event(&self) -> Result<Option<EventId>, StoreError> {
         self.read(QueryKind::Lookup, reads::latest_event(&self.readers)).await
     }
@@ -297,18 +338,117 @@ impl Store for SqliteStore {
         self.read(QueryKind::List, reads::attempts(&self.readers, delivery)).await
     }
 
+    async fn deliver(
+        &self,
+        event: EventId,
+        to: Vec<NewRoute>,
+        now: UnixMillis,
+    ) -> Result<Option<Vec<DeliveryId>>, StoreError> {
+        self.write(|answer| Operation::Deliver { event, to, now, answer }).await
+    }
+
+    async fn select(
+        &self,
+        selection: Selection,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Selected, StoreError> {
+        self.read(QueryKind::List, selection::select(&self.readers, selection, after, limit)).await
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<DeadLetters, StoreError> {
+        self.read(QueryKind::List, replays::dead_letters(&self.readers, limit)).await
+    }
+
+    async fn create_replay(&self, replay: Replay) -> Result<(), StoreError> {
+        let replay = Box::new(replay);
+        self.write(|answer| Operation::CreateReplay { replay, answer }).await
+    }
+
+    async fn replay(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+        self.read(QueryKind::Lookup, replays::one(&self.readers, id)).await
+    }
+
+    async fn replays(&self, filter: ReplayFilter) -> Result<Page<Replay>, StoreError> {
+        self.read(QueryKind::List, replays::page(&self.readers, filter)).await
+    }
+
+    async fn cancel_replay(&self, id: ReplayId, now: UnixMillis) -> Result<Option<Replay>, StoreError> {
+        self.write(|answer| Operation::CancelReplay { id, now, answer }).await
+    }
+
+    async fn hold_replay(&self, now: UnixMillis, lease_until: UnixMillis) -> Result<Option<HeldReplay>, StoreError> {
+        self.write(|answer| Operation::HoldReplay { now, lease_until, answer }).await
+    }
+
+    async fn advance_replay(&self, step: ReplayStep) -> Result<Option<Replay>, StoreError> {
+        self.write(|answer| Operation::AdvanceReplay { step, answer }).await
+    }
+
+    async fn take_budget(&self, request: BudgetRequest) -> Result<u64, StoreError> {
+        self.have_done(request).await
+    }
+
+    async fn correct_budget(
+        &self,
+        destination: DestinationId,
+        hour: i64,
+        requests: i64,
+        cost_micros: i64,
+    ) -> Result<(), StoreError> {
+        self.have_done(budgets::Correction { destination, hour, requests, cost_micros }).await
+    }
+
+    async fn budgets(&self, hour: i64) -> Result<Vec<(DestinationId, BudgetUse)>, StoreError> {
+        self.read(QueryKind::List, budgets::of_hour(&self.readers, hour)).await
+    }
+
+    async fn hold_places(&self, request: PlacesRequest) -> Result<u32, StoreError> {
+        self.have_done(request).await
+    }
+
+    async fn expire(&self, policy: RetentionPolicy, limits: ExpireLimits) -> Result<Expired, StoreError> {
+        self.have_done(retention::Expiry { policy, limits, sweep: self.sweep.clone() }).await
+    }
+
+    async fn put_document(&self, document: Document) -> Result<(), StoreError> {
+        document.check()?;
+        self.have_done(document).await
+    }
+
+    async fn document(&self, kind: &str, key: &str) -> Result<Option<Document>, StoreError> {
+        self.read(QueryKind::Lookup, documents::one(&self.readers, kind, key)).await
+    }
+
+    async fn documents(&self, kind: &str, limit: usize) -> Result<Vec<Document>, StoreError> {
+        self.read(QueryKind::List, documents::of_kind(&self.readers, kind, limit)).await
+    }
+
+    async fn delete_document(&self, kind: &str, key: &str) -> Result<(), StoreError> {
+        self.have_done(documents::Removal { kind: kind.to_owned(), key: key.to_owned() }).await
+    }
+
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         self.read(QueryKind::Maintenance, reads::backlog(&self.readers)).await
     }
 
     async fn maintain(&self, now: UnixMillis) -> Result<(), StoreError> {
+        self.have_done(budgets::Prune { now }).await?;
         let before = statements::idempotency_part(now, self.settings.idempotency_window) - statements::WINDOW_PARTS;
         loop {
             let pruned = self.write(|answer| Operation::Prune { before, answer }).await?;
             if pruned < writer::PRUNE_CHUNK {
-                return Ok(());
+                break;
             }
         }
+        let after = self.order_checked.load(Ordering::Relaxed);
+        let (ended, last) = replays::stuck_keys(&self.readers, after, ORDER_CHECKED, now).await?;
+        self.order_checked.store(last.unwrap_or(i64::MIN), Ordering::Relaxed);
+        if ended.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(keys = ended.len(), "order keys were held by deliveries that have ended; the next ones go out");
+        self.write(|answer| Operation::Release { ended, answer }).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

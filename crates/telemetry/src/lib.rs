@@ -10,10 +10,10 @@ mod trace;
 
 pub use logs::{LogFormat, LogSettings};
 pub use metrics::{
-    BuildInfo, CONTENT_TYPE, CacheName, CacheResult, Catalogue, Counter, DeliveryOutcome, Family, Gauge, HttpRequests,
-    IntakeOutcome, IntakeRequests, Label, LabelDescription, LabelSet, LatencyHistogram, MetricDescription, MetricKind,
-    Metrics, PoolState, RouteMetrics, SampledCounter, SizeHistogram, SourceMetrics, StoreQuery, UNKNOWN_SOURCE,
-    catalogue, catalogue_markdown,
+    AlertName, BuildInfo, BusinessMetrics, CONTENT_TYPE, CacheName, CacheResult, Catalogue, Counter, DeliveryOutcome,
+    Family, Gauge, HttpRequests, IntakeOutcome, IntakeRequests, Label, LabelDescription, LabelSet, LatencyHistogram,
+    MetricDescription, MetricKind, Metrics, PoolState, Removed, RouteMetrics, SampledCounter, SizeHistogram,
+    SourceMetrics, StoreQuery, StreamEvent, StreamKind, UNKNOWN_SOURCE, catalogue, catalogue_markdown,
 };
 pub use spillway_model::{AttemptClass, TraceContext};
 pub use trace::{ActiveSpan, SpanName, TraceProtocol, TraceSettings, Tracer};

@@ -1,5 +1,6 @@
 //! Metrics: one registry, every metric declared once in [`Catalogue`], encoded as OpenMetrics text.
 
+mod business;
 mod catalogue;
 mod family;
 mod gauge;
@@ -9,13 +10,17 @@ mod intake;
 mod label;
 mod process;
 
+pub use business::BusinessMetrics;
 pub use catalogue::{Catalogue, LabelDescription, MetricDescription, MetricKind, catalogue, catalogue_markdown};
 pub use family::Family;
 pub use gauge::{Gauge, SampledCounter};
 pub use histogram::{LatencyHistogram, SizeHistogram};
 pub use http::{HttpRequests, RouteMetrics};
 pub use intake::{IntakeRequests, SourceMetrics, UNKNOWN_SOURCE};
-pub use label::{CacheName, CacheResult, DeliveryOutcome, IntakeOutcome, Label, LabelSet, PoolState, StoreQuery};
+pub use label::{
+    AlertName, CacheName, CacheResult, DeliveryOutcome, IntakeOutcome, Label, LabelSet, PoolState, Removed, StoreQuery,
+    StreamEvent, StreamKind,
+};
 
 use std::{
     fmt,

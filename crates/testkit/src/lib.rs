@@ -24,6 +24,6 @@ pub use nginx::Nginx;
 pub use postgres::{Postgres, PostgresOptions, TestDatabase, shared_database};
 pub use prometheus::{Alertmanager, Prometheus, PrometheusOptions, ScrapeTarget};
 pub use pushgateway::Pushgateway;
-pub use redis::Redis;
+pub use redis::{Redis, Sentinel};
 pub use sink::{Answer, ReceivedRequest, Sink, SinkOptions};
 pub use wait::{free_port, large_tests_wanted, wait_until};

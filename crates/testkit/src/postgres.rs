@@ -79,6 +79,25 @@ impl Postgres {
         panic!("PostgreSQL did not start:\n{}", log_tail(&postgres.log()));
     }
 
+    /// Starts a streaming replica of this server, which is killed on drop. It answers reads when this returns.
+    ///
+    /// # Panics
+    /// When the copy cannot be made, or the replica does not start.
+    pub async fn start_replica(&self) -> Self {
+        let dir = self.cluster.copy_of_running(&self.url()).await;
+        let options = PostgresOptions { parent_dir: None, ..self.options.clone() };
+        let mut replica = Self { cluster: self.cluster.clone(), options, port: 0, server: None, dir };
+        for _ in 0..START_ATTEMPTS {
+            replica.port = free_port();
+            if replica.try_start().await {
+                let answers = holds_within(START_DEADLINE, async || replica.cluster.answers(&replica.url()).await);
+                assert!(answers.await, "the replica does not answer:\n{}", log_tail(&replica.log()));
+                return replica;
+            }
+        }
+        panic!("the replica did not start:\n{}", log_tail(&replica.log()));
+    }
+
     /// `postgres://postgres@127.0.0.1:PORT/postgres`, the same over restarts.
     pub fn url(&self) -> String {
         cluster::url(self.port, "postgres")

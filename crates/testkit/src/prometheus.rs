@@ -26,6 +26,8 @@ pub struct PrometheusOptions {
     pub targets: Vec<ScrapeTarget>,
     /// A file of rules, evaluated every 200 ms; empty for none.
     pub rules: String,
+    /// `HOST:PORT` of the Alertmanager that is told of alerts; empty for none.
+    pub alertmanager: String,
 }
 
 /// A process that is scraped at `/metrics`.
@@ -41,7 +43,7 @@ pub struct ScrapeTarget {
 #[derive(Debug)]
 pub struct Prometheus(HttpServer);
 
-/// An Alertmanager that tells nobody. Killed on drop.
+/// An Alertmanager. Killed on drop.
 #[derive(Debug)]
 pub struct Alertmanager(HttpServer);
 
@@ -73,13 +75,20 @@ impl Prometheus {
 }
 
 impl Alertmanager {
-    /// Starts a server on a free port and returns when it says that it is ready, in some 300 ms.
+    /// Starts a server that tells nobody, as [`Alertmanager::start_with`].
     ///
     /// # Panics
     /// When it is not installed or does not start.
     pub async fn start() -> Self {
+        Self::start_with("route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n").await
+    }
+
+    /// Starts a server with this configuration on a free port and returns when it says that it is ready, in some 300 ms.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start.
+    pub async fn start_with(config: &str) -> Self {
         let server = HttpServer::start(&["prometheus-alertmanager", "alertmanager"], |dir, address| {
-            let config = "route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n";
             fs::write(dir.join("alertmanager.yml"), config).expect("write the configuration of Alertmanager");
             vec![
                 format!("--config.file={}", dir.join("alertmanager.yml").display()),
@@ -127,6 +136,13 @@ fn config(options: &PrometheusOptions) -> String {
         "global:\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  evaluation_interval: 200ms\n".to_owned();
     if !options.rules.is_empty() {
         config += "rule_files: [rules.yml]\n";
+    }
+    if !options.alertmanager.is_empty() {
+        let _ = writeln!(
+            config,
+            "alerting:\n  alertmanagers:\n    - static_configs:\n        - targets: [{:?}]",
+            options.alertmanager
+        );
     }
     config += "scrape_configs:\n  - job_name: test\n    static_configs:\n";
     // Writing to a text cannot fail.

@@ -42,6 +42,17 @@ impl Redis {
         panic!("redis-server did not start:\n{}", log_tail(&redis.log()));
     }
 
+    /// Starts a replica of this server that takes no part in elections by itself; see [`Sentinel`].
+    ///
+    /// # Panics
+    /// When `redis-server` is not installed or does not start.
+    pub async fn start_replica(&self) -> Self {
+        let replica = Self::start().await;
+        let order = format!("REPLICAOF 127.0.0.1 {}", self.port);
+        assert_eq!(replica.command(&order).await.as_deref(), Some("+OK"), "{order} on {}", replica.url());
+        replica
+    }
+
     /// `redis://127.0.0.1:PORT`, the same over restarts.
     pub fn url(&self) -> String {
         format!("redis://{}", self.address())
@@ -98,6 +109,17 @@ impl Redis {
         self.server.as_ref().expect("the Redis server runs").signal(signal);
     }
 
+    /// Whether the server says so of itself in `INFO replication`.
+    pub async fn says(&self, line: &str) -> bool {
+        let Ok(mut stream) = TcpStream::connect(self.address()).await else { return false };
+        if stream.write_all(b"INFO replication\r\n").await.is_err() {
+            return false;
+        }
+        let mut answer = vec![0; 4_096];
+        let n_bytes = stream.read(&mut answer).await.unwrap_or_default();
+        String::from_utf8_lossy(&answer[..n_bytes]).lines().any(|known| known == line)
+    }
+
     async fn try_start(&mut self) -> bool {
         let program = find_on_path("redis-server").expect("redis-server is not on PATH: run `cargo xtask setup`");
         let mut command = Command::new(program);
@@ -131,5 +153,55 @@ impl Redis {
         let mut answer = vec![0; 256];
         let n_bytes = stream.read(&mut answer).await.ok()?;
         String::from_utf8_lossy(&answer[..n_bytes]).lines().next().map(str::to_owned)
+    }
+}
+
+/// A Redis Sentinel that watches one server under the name `main` and makes a replica the master half a second after the server is gone. Killed
+/// on drop.
+#[derive(Debug)]
+pub struct Sentinel {
+    port: u16,
+    _server: ServerProcess,
+    _dir: TempDir,
+}
+
+impl Sentinel {
+    /// Starts a sentinel that watches `master` and returns when it answers.
+    ///
+    /// # Panics
+    /// When `redis-server` is not installed or does not start.
+    pub async fn watch(master: &Redis) -> Self {
+        let dir = tempfile::Builder::new().prefix("spillway-sentinel-").tempdir().expect("make a temporary directory");
+        let (port, config, log) = (free_port(), dir.path().join("sentinel.conf"), dir.path().join("server.log"));
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n",
+            master.port
+        );
+        std::fs::write(&config, text).expect("write the settings of a sentinel");
+        let program = find_on_path("redis-server").expect("redis-server is not on PATH: run `cargo xtask setup`");
+        let mut command = Command::new(program);
+        command.arg(&config).arg("--sentinel");
+        let server = ServerProcess::spawn(&mut command, &log, dir.path());
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let answers = holds_within(START_DEADLINE, async || TcpStream::connect(address).await.is_ok());
+        assert!(answers.await, "the sentinel did not start:\n{}", log_tail(&log));
+        Self { port, _server: server, _dir: dir }
+    }
+
+    /// `redis+sentinel://127.0.0.1:PORT/main`.
+    pub fn url(&self) -> String {
+        format!("redis+sentinel://127.0.0.1:{}/main", self.port)
+    }
+
+    /// Whether it knows a replica of the server that it watches, so that it could make one the master.
+    pub async fn knows_a_replica(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await else { return false };
+        if stream.write_all(b"SENTINEL REPLICAS main\r\n").await.is_err() {
+            return false;
+        }
+        let mut answer = vec![0; 256];
+        let n_bytes = stream.read(&mut answer).await.unwrap_or_default();
+        !answer[..n_bytes].starts_with(b"*0")
     }
 }

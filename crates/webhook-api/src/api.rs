@@ -6,22 +6,30 @@ mod body;
 mod caching;
 mod change;
 mod connections;
+mod dead_letters;
 mod deliveries;
 mod destinations;
 mod document;
+mod documents;
 mod entry;
 mod error;
 mod events;
 /// Keys of the API: their text, and the routes that manage them.
 pub mod keys;
+mod load_tests;
 mod merge;
 mod page;
 mod path;
+mod performance;
 mod pool;
 mod publish;
 mod query;
+mod replays;
+mod resend;
+mod rollouts;
 mod secrets;
 mod sources;
+mod streams;
 mod suggest;
 mod tag;
 mod timestamp;
@@ -45,6 +53,7 @@ use crate::gateway::Gateway;
 use crate::router::method_not_allowed;
 
 pub use document::openapi;
+pub(crate) use events::{summary_of as event_summary, view as event_view};
 pub use pool::{PoolLevel, PoolLimits};
 
 /// Smaller answers are not worth compressing.
@@ -86,7 +95,11 @@ fn managed() -> OpenApiRouter<Arc<Gateway>> {
         .routes(routes!(destinations::state::resume))
         .routes(routes!(destinations::state::enable))
         .routes(routes!(destinations::rotation::rotate_secret))
+        .routes(routes!(destinations::budget::show))
+        .routes(routes!(destinations::budget::list))
+        .routes(routes!(sources::validate::validate))
         .routes(routes!(connections::list, connections::create))
+        .routes(routes!(connections::trial::test))
         .routes(routes!(connections::show, connections::replace, connections::update, connections::delete))
         .routes(routes!(events::list, publish::publish))
         .routes(routes!(events::show))
@@ -96,10 +109,34 @@ fn managed() -> OpenApiRouter<Arc<Gateway>> {
         .routes(routes!(attempts::of_delivery))
         .routes(routes!(deliveries::retry))
         .routes(routes!(attempts::list))
+        .routes(routes!(keys::own))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::delete))
         .routes(routes!(workers::show_shares, workers::set_shares, workers::unset_shares))
         .routes(routes!(pool::show))
+        .routes(routes!(streams::sse::stream))
+        .routes(routes!(streams::socket::stream))
+        .routes(routes!(rollouts::list))
+        .routes(routes!(rollouts::show, rollouts::put, rollouts::delete))
+        .routes(routes!(rollouts::commands::list, rollouts::commands::give))
+        .routes(routes!(rollouts::commands::take))
+        .routes(routes!(load_tests::list))
+        .routes(routes!(load_tests::show, load_tests::put, load_tests::delete))
+        .routes(routes!(replays::list, replays::create))
+        .routes(routes!(replays::show))
+        .routes(routes!(replays::cancel))
+        .routes(routes!(resend::replay))
+        .routes(routes!(resend::release))
+        .routes(routes!(dead_letters::show))
+        .routes(routes!(performance::metrics::show))
+        .routes(routes!(performance::health::show))
+        .routes(routes!(performance::alerts::show))
+        .routes(routes!(performance::trends::list))
+        .routes(routes!(performance::trends::show))
+        .routes(routes!(performance::recommendations::list))
+        .routes(routes!(performance::forecast::show))
+        .routes(routes!(performance::slos::list))
+        .routes(routes!(performance::business::record))
 }
 
 /// Gzip at level 6, from 1 KiB on.

@@ -13,6 +13,8 @@ use spillway_store::{Store, StoreError};
 use spillway_telemetry::Metrics;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::feed::Feed;
+
 pub use handover::Handover;
 
 /// How events are gathered and committed.
@@ -108,6 +110,7 @@ pub struct Committer {
     handover: Handover,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    feed: Option<Feed>,
     queue: mpsc::Receiver<Waiting>,
 }
 
@@ -121,7 +124,14 @@ impl Committer {
         metrics: Metrics,
     ) -> (Self, CommitterHandle) {
         let (sender, queue) = mpsc::channel(settings.queue.max(1));
-        (Self { settings, store, handover, clock, metrics, queue }, CommitterHandle { queue: sender })
+        (Self { settings, store, handover, clock, metrics, feed: None, queue }, CommitterHandle { queue: sender })
+    }
+
+    /// Offers what is committed to `feed`, too.
+    #[must_use]
+    pub fn with_feed(mut self, feed: Feed) -> Self {
+        self.feed = Some(feed);
+        self
     }
 
     /// Works until the last handle is dropped.
@@ -178,6 +188,7 @@ impl Committer {
             store: self.store.clone(),
             handover: self.handover.clone(),
             metrics: self.metrics.clone(),
+            feed: self.feed.clone(),
             now: self.clock.now(),
             lease: self.settings.lease,
         }
@@ -196,6 +207,7 @@ struct Parts {
     store: Arc<dyn Store>,
     handover: Handover,
     metrics: Metrics,
+    feed: Option<Feed>,
     now: i64,
     lease: Duration,
 }
@@ -212,6 +224,8 @@ async fn commit(parts: Parts, waiting: Vec<Waiting>) -> Pace {
     for (new, (received, _)) in events.iter_mut().zip(&waiters) {
         reserved.claim(new, lease_until, *received);
     }
+    let feed = parts.feed.filter(Feed::is_watched);
+    let watched: Vec<_> = feed.iter().flat_map(|_| events.iter().map(|new| new.event.clone())).collect();
     let count = events.len();
     let start = Instant::now();
     let result = parts.store.append(events).await;
@@ -231,9 +245,15 @@ async fn commit(parts: Parts, waiting: Vec<Waiting>) -> Pace {
                     .collect();
                 reserved.retain(|event| stored.contains(&event));
             }
+            let is_new = |one: &Appended| matches!(one, Appended::Accepted { .. });
+            let fresh: Vec<_> =
+                watched.into_iter().zip(&appended).filter(|(_, one)| is_new(one)).map(|(event, _)| event).collect();
             for ((_, answer), appended) in waiters.into_iter().zip(appended) {
                 // A sender that hung up needs no answer; its event is stored.
                 let _ = answer.send(Ok(appended));
+            }
+            if let Some(feed) = feed {
+                feed.offer(fresh);
             }
             reserved.push().await;
         }

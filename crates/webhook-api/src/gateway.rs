@@ -11,9 +11,12 @@ use spillway_store::{StatementCounts, Store};
 use spillway_telemetry::{Metrics, Tracer};
 
 use crate::api::PoolLimits;
+use crate::cached::Flights;
 use crate::committer::CommitterHandle;
 use crate::intake::IntakeLimits;
+use crate::performance::Performance;
 use crate::routing::CurrentRouting;
+use crate::streams::Streams;
 
 /// How the management API behaves.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct ApiSettings {
     pub default_timeout: Duration,
     /// Longest time that the answer to a request may take.
     pub request_timeout: Duration,
+    /// Deliveries that a replay makes due in a second, unless it says otherwise.
+    pub replay_per_second: u32,
     /// When the store's pool is said to be too full.
     pub pool: PoolLimits,
 }
@@ -48,6 +53,8 @@ pub struct Gateway {
     pub ids: Arc<IdGenerator>,
     /// Counts and measures.
     pub metrics: Metrics,
+    /// What this node knows about its own performance.
+    pub performance: Arc<Performance>,
     /// Statements that this process had the database execute.
     pub statements: Arc<StatementCounts>,
     /// Starts spans.
@@ -64,6 +71,12 @@ pub struct Gateway {
     pub api: ApiSettings,
     /// Held while the API changes the configuration, so that requests on this node need not be decided again because of each other.
     pub configuration_lock: tokio::sync::Mutex<()>,
+    /// Live events, and who looks at them.
+    pub streams: Streams,
+    /// Searches that look through events at once; further ones wait.
+    pub searches: tokio::sync::Semaphore,
+    /// Answers that are being made for several requests at once.
+    pub flights: Flights,
     /// Whether this process serves intake and API, or only health and metrics.
     pub serves_api: bool,
     /// Set once the process begins to stop.

@@ -16,19 +16,19 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// State of the process or of one part of it.
 #[derive(Debug, Clone, Serialize)]
-struct Report {
-    status: &'static str,
+pub(crate) struct Report {
+    pub(crate) status: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
 }
 
 #[derive(Debug, Clone, Serialize)]
-struct Check {
-    name: &'static str,
-    status: &'static str,
-    detail: String,
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
+    pub(crate) status: &'static str,
+    pub(crate) detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    milliseconds: Option<f64>,
+    pub(crate) milliseconds: Option<f64>,
 }
 
 /// The process is up: always 200.
@@ -50,7 +50,14 @@ pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
 /// Every dependency with detail. Redis that is lost, a pool that is nearly used up and a commit queue without room degrade and do
 /// not fail: events are received and delivered without Redis, and the others pass.
 pub(crate) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
-    let store = check_store(&gateway).await;
+    let report = everything(&gateway).await;
+    let code = if report.status == "unavailable" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    answer(code, report)
+}
+
+/// Asks every dependency.
+pub(crate) async fn everything(gateway: &Gateway) -> Report {
+    let store = check_store(gateway).await;
     let healthy = gateway.coordination.ready.is_healthy();
     let coordination = Check {
         name: "coordination",
@@ -69,7 +76,7 @@ pub(crate) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
         detail: format!("{} used, {} idle, {} at most", pool.used, pool.idle, pool.max),
         milliseconds: None,
     };
-    let queue = check_queue(&gateway);
+    let queue = check_queue(gateway);
     let status = if store.status != "ok" {
         "unavailable"
     } else if [&queue, &coordination, &pool].iter().all(|check| check.status == "ok") {
@@ -77,8 +84,7 @@ pub(crate) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
     } else {
         "degraded"
     };
-    let code = if status == "unavailable" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    answer(code, Report { status, checks: vec![store, queue, coordination, pool] })
+    Report { status, checks: vec![store, queue, coordination, pool] }
 }
 
 fn check_queue(gateway: &Gateway) -> Check {

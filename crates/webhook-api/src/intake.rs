@@ -12,7 +12,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ring::digest::{SHA256, digest};
 use spillway_coordination::RateDecision;
-use spillway_model::{Appended, Event, HeaderBlock, IdempotencyHash, NewEvent, SourceId, TraceContext};
+use spillway_model::{Appended, Event, HeaderBlock, IdempotencyHash, NewEvent, SourceId, TraceContext, Validation};
 use spillway_signature::{HandshakeResponse, Provider, Request as SignedRequest, VerifyError};
 use spillway_store::StoreError;
 use spillway_telemetry::{ActiveSpan, IntakeOutcome, SpanName};
@@ -22,6 +22,10 @@ use crate::gateway::Gateway;
 use crate::limits::{RateRefusal, add_rate_headers};
 use crate::problem::Problem;
 use crate::routing::RoutedSource;
+use crate::rules;
+
+/// Characters of the reason that is kept with an event in quarantine.
+const MAX_REASON: usize = 500;
 
 /// Limits of intake.
 #[derive(Debug, Clone)]
@@ -80,6 +84,12 @@ pub enum IntakeError {
     /// The idempotency key cannot be used.
     #[error("the idempotency key is too long")]
     IdempotencyKey(#[from] spillway_signature::IdempotencyKeyError),
+    /// The event is not what its source says its events are.
+    #[error("the event is not valid: {reason}")]
+    Event {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The commit queue is full.
     #[error("the commit queue is full")]
     Full,
@@ -112,6 +122,7 @@ impl IntakeError {
             Self::HeadersTooLarge | Self::TooLarge { .. } => IntakeOutcome::TooLarge,
             Self::BadSignature(_) | Self::Misconfigured => IntakeOutcome::BadSignature,
             Self::RateLimited(_) => IntakeOutcome::RateLimited,
+            Self::Event { .. } => IntakeOutcome::EventInvalid,
             Self::Full | Self::Stopping => IntakeOutcome::QueueFull,
             Self::Store(_) | Self::StoreTooSlow => IntakeOutcome::StoreError,
         }
@@ -178,6 +189,12 @@ impl From<IntakeError> for Problem {
             IntakeError::IdempotencyKey(error) => {
                 Self::new(StatusCode::BAD_REQUEST, error.code(), "Idempotency key too long", sentence(&error.to_string()))
             }
+            IntakeError::Event { reason } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "event_invalid",
+                "Event refused",
+                format!("The event is not one that this source takes: {reason}. Nothing was stored; mend the event, or the source's event types."),
+            ),
             IntakeError::Full => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "intake_full",
@@ -257,16 +274,32 @@ fn refuse(source: &RoutedSource, error: IntakeError) -> Response {
 }
 
 enum Answer {
-    Stored(Appended, Option<RateDecision>),
+    Stored(Stored, Option<RateDecision>),
     Handshake(HandshakeResponse),
 }
 
 impl Answer {
     fn outcome(&self) -> IntakeOutcome {
         match self {
-            Self::Stored(Appended::Accepted { .. }, _) => IntakeOutcome::Accepted,
-            Self::Stored(Appended::Duplicate { .. }, _) => IntakeOutcome::Duplicate,
+            Self::Stored(stored, _) => stored.outcome(),
             Self::Handshake(_) => IntakeOutcome::Handshake,
+        }
+    }
+}
+
+/// What became of an event that was taken in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stored {
+    pub(crate) appended: Appended,
+    is_quarantined: bool,
+}
+
+impl Stored {
+    pub(crate) fn outcome(self) -> IntakeOutcome {
+        match self.appended {
+            Appended::Accepted { .. } if self.is_quarantined => IntakeOutcome::Quarantined,
+            Appended::Accepted { .. } => IntakeOutcome::Accepted,
+            Appended::Duplicate { .. } => IntakeOutcome::Duplicate,
         }
     }
 }
@@ -274,8 +307,8 @@ impl Answer {
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         match self {
-            Self::Stored(appended, rate) => {
-                let mut response = acknowledgement(appended);
+            Self::Stored(stored, rate) => {
+                let mut response = acknowledgement(stored.appended);
                 if let Some(decision) = rate {
                     add_rate_headers(response.headers_mut(), &decision);
                 }
@@ -307,7 +340,7 @@ pub(crate) fn acknowledgement(appended: Appended) -> Response {
 
 async fn accept(
     gateway: &Gateway,
-    source: &RoutedSource,
+    source: &Arc<RoutedSource>,
     parts: &request::Parts,
     body: Body,
     span: &ActiveSpan,
@@ -342,35 +375,53 @@ async fn accept(
         span.set("spillway.event.id", id.to_string());
     }
     let credential = credential_header(verifier.provider(), &source.source.scheme);
-    let event = Arc::new(Event {
+    let event = Event {
+        quarantine: None,
         id,
         source: source.source.id,
         event_type,
         headers: end_to_end_headers(&parts.headers, credential),
         body,
         trace: span.to_keep(),
-    });
-    let appended = store(gateway, source, event, idempotency, received).await?;
+    };
+    let stored = store(gateway, source, event, idempotency, received).await?;
     gateway.metrics.intake_ack.observe_traced(received.elapsed(), span.exemplar());
-    Ok(Answer::Stored(appended, rate))
+    Ok(Answer::Stored(stored, rate))
 }
 
-/// Commits an event with a delivery for each connection of its source.
+/// Commits an event with a delivery for each connection of its source that wants it; with none when the source puts it into quarantine.
 pub(crate) async fn store(
     gateway: &Gateway,
-    source: &RoutedSource,
-    event: Arc<Event>,
+    source: &Arc<RoutedSource>,
+    event: Event,
     idempotency: Option<IdempotencyHash>,
     received: Instant,
-) -> Result<Appended, IntakeError> {
+) -> Result<Stored, IntakeError> {
+    let mut event = Arc::new(event);
+    if let Some(reason) = rules::objection(source, &event).await {
+        if source.source.validation != Validation::Quarantine {
+            return Err(IntakeError::Event { reason });
+        }
+        Arc::make_mut(&mut event).quarantine = Some(shortened(reason).into());
+    }
+    let is_quarantined = event.quarantine.is_some();
+    let deliveries = if is_quarantined { Vec::new() } else { rules::deliveries(source, &event).await };
     let sampled = event.trace.filter(|trace| trace.is_sampled());
     let _span = sampled.map(|trace| gateway.tracer.start(SpanName::Commit, Some(trace)));
-    let deliveries = source.deliveries(event.id, event.received_at());
     let commit = pin!(gateway.committer.commit(NewEvent { event, idempotency, deliveries }, received));
     match tokio::time::timeout(gateway.limits.commit_timeout, commit).await {
-        Ok(result) => Ok(result?),
+        Ok(result) => Ok(Stored { appended: result?, is_quarantined }),
         Err(_) => Err(IntakeError::StoreTooSlow),
     }
+}
+
+/// As much of a reason as is kept with the event.
+fn shortened(mut reason: String) -> String {
+    if let Some((end, _)) = reason.char_indices().nth(MAX_REASON) {
+        reason.truncate(end);
+        reason.push('…');
+    }
+    reason
 }
 
 pub(crate) fn check_headers(headers: &HeaderMap, limits: &IntakeLimits) -> Result<(), IntakeError> {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use spillway_coordination::RateDecision;
 use spillway_model::Rate;
 
@@ -33,6 +33,13 @@ pub(crate) fn add_rate_headers(headers: &mut HeaderMap, decision: &RateDecision)
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
+
+/// Copies where a request comes from to another one that is made for it, so that the limits of clients hold for both.
+pub fn forward_client(from: &Extensions, to: &mut Extensions) {
+    if let Some(client) = from.get::<ClientAddress>() {
+        to.insert(*client);
+    }
+}
 
 impl ClientAddress {
     /// What one client has to itself: an address of IPv4, or a network of 64 bits of IPv6, whose addresses it may change at will.

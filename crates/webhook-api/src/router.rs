@@ -19,6 +19,11 @@ use crate::{api, health, intake};
 
 /// The paths that this process serves. A worker has health and metrics only.
 pub fn router(gateway: Arc<Gateway>) -> Router {
+    router_with(gateway, Router::new())
+}
+
+/// The same beside the paths of `more`, which are compressed and measured like the API's.
+pub fn router_with(gateway: Arc<Gateway>, more: Router) -> Router {
     let mut router = Router::new()
         .route("/health", get(health::health))
         .route("/readyz", get(health::ready))
@@ -29,6 +34,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     }
     let observed = Arc::new(Observed { gateway: gateway.clone(), durations: RouteDurations::new() });
     router
+        .merge(more.layer(api::compression()).with_state(()))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(observed, observe))

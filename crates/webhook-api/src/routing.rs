@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use spillway_model::{
-    ApiKey, Configuration, ConnectionId, DestinationId, EventId, KeyHash, NewDelivery, Secret, SecretResolver, Source,
-    SourceId,
+    ApiKey, Configuration, Connection, ConnectionId, DestinationId, EventId, KeyHash, NewDelivery, Secret,
+    SecretResolver, Source, SourceId,
 };
 use spillway_signature::{Provider, SchemeOptions, Verifier};
 use spillway_telemetry::{Metrics, SourceMetrics, UNKNOWN_SOURCE};
 use tokio::sync::watch;
+
+use crate::rules::{CompiledRules, ConnectionRules, EventTypes, Rules};
 
 /// Deliveries that one event may have; the number of a delivery has 16 bits.
 pub(crate) const MAX_CONNECTIONS: usize = 1 << 16;
@@ -24,6 +26,10 @@ pub struct RoutedSource {
     pub verifier: Result<Verifier, String>,
     /// Where its events go.
     pub connections: Vec<(ConnectionId, DestinationId)>,
+    /// Filters and order of its connections; `None` when none has any.
+    pub(crate) rules: Option<Rules>,
+    /// What its events must look like; `None` when nothing is checked.
+    pub(crate) event_types: Option<EventTypes>,
     /// What the limiter counts its requests under.
     pub rate_key: String,
     /// Its counters.
@@ -31,11 +37,12 @@ pub struct RoutedSource {
 }
 
 impl RoutedSource {
-    /// The deliveries of a new event, due now and unclaimed.
+    /// The deliveries of a new event to all connections, due now, unclaimed and without order.
     #[must_use]
     pub fn deliveries(&self, event: EventId, due_at: i64) -> Vec<NewDelivery> {
         let numbered = (0..=u16::MAX).zip(&self.connections);
         let delivery = |(ordinal, (connection, destination)): (u16, &(ConnectionId, DestinationId))| NewDelivery {
+            order: None,
             id: event.delivery(ordinal),
             destination: *destination,
             connection: *connection,
@@ -79,10 +86,16 @@ impl Routing {
 
     /// Prepares `configuration`. A source that cannot be prepared refuses its requests and harms no other.
     #[must_use]
-    pub fn build(configuration: Arc<Configuration>, metrics: &Metrics, resolve: &SecretResolver) -> Self {
-        let mut connections: HashMap<SourceId, Vec<(ConnectionId, DestinationId)>> = HashMap::new();
+    pub(crate) fn build(
+        configuration: Arc<Configuration>,
+        metrics: &Metrics,
+        resolve: &SecretResolver,
+        compiled: &mut CompiledRules,
+    ) -> Self {
+        compiled.begin();
+        let mut connections: HashMap<SourceId, Vec<&Connection>> = HashMap::new();
         for connection in configuration.connections.iter().filter(|connection| connection.enabled) {
-            connections.entry(connection.source).or_default().push((connection.id, connection.destination));
+            connections.entry(connection.source).or_default().push(connection);
         }
         let mut sources = HashMap::new();
         let mut by_id = HashMap::new();
@@ -93,9 +106,19 @@ impl Routing {
             }
             let mut connections = connections.remove(&source.id).unwrap_or_default();
             connections.truncate(MAX_CONNECTIONS);
+            let rules = connections.iter().map(|connection| ConnectionRules::new(connection, compiled)).collect();
+            let connections = connections.iter().map(|connection| (connection.id, connection.destination)).collect();
             let metrics = metrics.intake_for_source(source.name.as_str());
             let rate_key = format!("source:{}", source.id);
-            let routed = Arc::new(RoutedSource { source: source.clone(), verifier, connections, rate_key, metrics });
+            let routed = Arc::new(RoutedSource {
+                source: source.clone(),
+                verifier,
+                connections,
+                rules: Rules::new(rules),
+                event_types: EventTypes::of(source, compiled),
+                rate_key,
+                metrics,
+            });
             sources.insert(source.name.to_string(), routed.clone());
             by_id.insert(source.id, routed);
         }
@@ -150,14 +173,16 @@ impl CurrentRouting {
         let (in_force, version) = watch::channel(first.version);
         let mut warned = HashSet::new();
         warn_unverified(&first, &mut warned);
-        let routing = Arc::new(ArcSwap::from_pointee(Routing::build(first, &metrics, &resolve)));
+        let mut compiled = CompiledRules::default();
+        let routing = Routing::build(first, &metrics, &resolve, &mut compiled);
+        let routing = Arc::new(ArcSwap::from_pointee(routing));
         let target = routing.clone();
         tokio::spawn(async move {
             while changes.changed().await.is_ok() {
                 let configuration = changes.borrow_and_update().clone();
                 let version = configuration.version;
                 warn_unverified(&configuration, &mut warned);
-                target.store(Arc::new(Routing::build(configuration, &metrics, &resolve)));
+                target.store(Arc::new(Routing::build(configuration, &metrics, &resolve, &mut compiled)));
                 in_force.send_replace(version);
             }
         });
@@ -167,6 +192,11 @@ impl CurrentRouting {
     /// The routing as it is now.
     pub fn load(&self) -> arc_swap::Guard<Arc<Routing>> {
         self.routing.load()
+    }
+
+    /// Tells of each version that comes into force.
+    pub(crate) fn versions(&self) -> watch::Receiver<u64> {
+        self.version.clone()
     }
 
     /// Returns once this version of the configuration, or a later one, is in force here; at once when no change can come any more.

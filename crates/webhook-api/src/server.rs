@@ -127,7 +127,7 @@ async fn serve_connection<S>(
         request.extensions_mut().insert(client);
         router.clone().call(request)
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%peer, %error, "a connection ended badly");
     }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use spillway_model::{Attempt, AttemptClass, Claimed, Clock, TraceContext};
+use spillway_model::{Attempt, AttemptClass, Budget, Claimed, Clock, TraceContext, UnixMillis};
 use spillway_telemetry::{SpanName, Tracer};
 
+use crate::budget::Spent;
 use crate::client::{Client, ConnectTimeout};
 use crate::destinations::{Prepared, Sending};
 use crate::guard::BlockedAddress;
@@ -21,6 +24,8 @@ use crate::verdict::Ending;
 
 /// The first bytes of an answer are kept with the attempt.
 const KEPT_RESPONSE_BYTES: usize = 1_024;
+/// So much of a cost that cannot be read is shown in the log.
+const SHOWN_COST_CHARS: usize = 40;
 
 /// What an attempt needs beside the delivery.
 #[derive(Clone)]
@@ -40,19 +45,29 @@ struct Answer {
     retry_after: Option<Duration>,
     response: Bytes,
     error: Option<Box<str>>,
+    spent: Spent,
 }
 
 impl Sender {
-    /// Sends the delivery once, as a part of the trace `parent`. Always returns within the destination's timeout.
-    pub(crate) async fn attempt(&self, claimed: &Claimed, to: &Prepared, parent: TraceContext) -> (Attempt, Ending) {
+    /// Sends the delivery once, as a part of the trace `parent`, with `transformed` in place of the event's body. Always returns within the
+    /// destination's timeout.
+    pub(crate) async fn attempt(
+        &self,
+        claimed: &Claimed,
+        to: &Prepared,
+        transformed: Option<Bytes>,
+        parent: TraceContext,
+    ) -> (Attempt, Ending, Spent) {
         let span = self.tracer.start(SpanName::Attempt, Some(parent));
         let started_at = self.clock.now();
         let start = Instant::now();
         let answer = match &to.sending {
             Err(reason) => Answer::failed(AttemptClass::Platform, reason),
             Ok(sending) => {
-                let request = self.request(claimed, sending, started_at / 1_000, &span.context().to_string());
-                match tokio::time::timeout(to.timeout, self.exchange(request)).await {
+                let traceparent = span.context().to_string();
+                let request = self.request(claimed, sending, transformed, started_at / 1_000, &traceparent);
+                let cost_header = to.budget.as_ref().and_then(|budget| budget.cost_header.as_ref());
+                match tokio::time::timeout(to.timeout, self.exchange(request, cost_header)).await {
                     Ok(answer) => answer,
                     Err(_) => {
                         let reason = format!("no complete answer within {} ms", to.timeout.as_millis());
@@ -83,12 +98,41 @@ impl Sender {
             response: answer.response,
             error: answer.error,
         };
-        (attempt, Ending { class: answer.class, status: answer.status, retry_after: answer.retry_after })
+        let ending = Ending { class: answer.class, status: answer.status, retry_after: answer.retry_after };
+        (attempt, ending, answer.spent)
     }
 
-    fn request(&self, claimed: &Claimed, sending: &Sending, seconds: i64, traceparent: &str) -> Request<Full<Bytes>> {
+    /// The attempt of a delivery that was kept from being sent, for this reason.
+    pub(crate) fn withheld(
+        &self,
+        claimed: &Claimed,
+        started_at: UnixMillis,
+        took: Duration,
+        reason: String,
+    ) -> Attempt {
+        Attempt {
+            id: claimed.id.attempt(claimed.attempts.saturating_add(1)),
+            started_at,
+            duration: took,
+            class: AttemptClass::Transform,
+            status: None,
+            response: Bytes::new(),
+            error: Some(reason.into()),
+        }
+    }
+
+    fn request(
+        &self,
+        claimed: &Claimed,
+        sending: &Sending,
+        transformed: Option<Bytes>,
+        seconds: i64,
+        traceparent: &str,
+    ) -> Request<Full<Bytes>> {
         let event = &claimed.event;
-        let mut request = Request::new(Full::new(event.body.clone()));
+        let is_transformed = transformed.is_some();
+        let body = transformed.unwrap_or_else(|| event.body.clone());
+        let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = sending.uri.clone();
         let headers = request.headers_mut();
@@ -104,30 +148,33 @@ impl Sender {
         for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
             headers.remove(name);
         }
+        if is_transformed {
+            describe_as_json(headers);
+        }
         if let Some(signer) = &sending.signer {
-            set(headers, "webhook-signature", &signer.sign(&id, seconds, &event.body));
+            set(headers, "webhook-signature", &signer.sign(&id, seconds, &body));
         }
         set(headers, "webhook-id", &id);
         headers.insert("webhook-timestamp", HeaderValue::from(seconds));
         set(headers, "traceparent", traceparent);
         headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(event.body.len()));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         for (name, value) in &sending.headers {
             headers.insert(name.clone(), value.clone());
         }
         request
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Answer {
+    async fn exchange(&self, request: Request<Full<Bytes>>, cost_header: Option<&HeaderName>) -> Answer {
         match self.client.send(request).await {
-            Ok(response) => self.read(response).await,
+            Ok(response) => self.read(response, cost_header).await,
             Err(error) => Answer::failed(classify(&error, error.is_connect()), &chain(&error)),
         }
     }
 
     /// Reads the answer to its end, so that the connection can be used again, or up to the limit. The status decides, unless the
     /// answer breaks off: a destination that says 200 and talks on has taken the event.
-    async fn read(&self, response: Response<Incoming>) -> Answer {
+    async fn read(&self, response: Response<Incoming>, cost_header: Option<&HeaderName>) -> Answer {
         let status = response.status();
         let retry_after =
             response.headers().get(RETRY_AFTER).and_then(|value| retry_after::parse(value, self.clock.now()));
@@ -138,8 +185,9 @@ impl Sender {
             _ => AttemptClass::ServerError,
         };
         let error = (class != AttemptClass::Success).then(|| format!("the destination answered {status}").into());
+        let spent = cost_header.map_or(Spent::Expected, |name| spent(response.headers().get(name)));
         let (response, broken) = read_start(response.into_body(), self.response_limit).await;
-        let answer = Answer { class, status: Some(status.as_u16()), retry_after, response, error };
+        let answer = Answer { class, status: Some(status.as_u16()), retry_after, response, error, spent };
         match broken {
             None => answer,
             Some(error) => Answer {
@@ -171,9 +219,37 @@ async fn read_start(mut body: Incoming, limit: usize) -> (Bytes, Option<hyper::E
 }
 
 impl Answer {
+    /// Without an answer. What failed before a request was made costs nothing.
     fn failed(class: AttemptClass, reason: &str) -> Self {
-        Self { class, status: None, retry_after: None, response: Bytes::new(), error: Some(reason.into()) }
+        let spent = match class {
+            AttemptClass::Connect | AttemptClass::Tls | AttemptClass::Blocked | AttemptClass::Platform => {
+                Spent::Nothing
+            }
+            _ => Spent::Expected,
+        };
+        Self { class, status: None, retry_after: None, response: Bytes::new(), error: Some(reason.into()), spent }
     }
+}
+
+/// What an answer says that it cost. One that does not say it cost what was expected.
+fn spent(header: Option<&HeaderValue>) -> Spent {
+    let Some(header) = header else { return Spent::Expected };
+    match header.to_str().ok().and_then(Budget::read_cost) {
+        Some(micros) => Spent::Said(micros),
+        None => {
+            let shown: String = String::from_utf8_lossy(header.as_bytes()).chars().take(SHOWN_COST_CHARS).collect();
+            Spent::Unreadable(shown.into())
+        }
+    }
+}
+
+/// Says of a transformed body what it is, in place of what described the original.
+fn describe_as_json(headers: &mut HeaderMap) {
+    headers.remove(CONTENT_ENCODING);
+    for name in ["content-digest", "content-md5", "digest", "repr-digest"] {
+        headers.remove(name);
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
 }
 
 fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {

@@ -12,6 +12,7 @@ use spillway_model::{
 };
 use spillway_signature::StandardSigner;
 
+use crate::budget::Limits;
 use crate::headers::is_of_connection;
 use crate::lease::milliseconds;
 
@@ -24,6 +25,8 @@ pub(crate) struct Prepared {
     /// Deliveries worth holding in memory for it, beside those under way.
     pub(crate) max_waiting: usize,
     pub(crate) retry: RetrySchedule,
+    /// What it may cost, if that is limited.
+    pub(crate) budget: Option<Limits>,
     /// The schedule's delay before the first attempt, in milliseconds.
     pub(crate) first_delay_ms: i64,
     /// How to send; the error says what is wrong with URL, headers or secrets.
@@ -112,7 +115,10 @@ impl Prepared {
         if let Err(reason) = &sending {
             tracing::error!(destination = %destination.name, reason, "nothing can be delivered until this is mended");
         }
+        let budget = destination.budget.as_ref().map(Limits::of);
         let max_concurrent = destination.max_concurrent.map_or(defaults.max_concurrent, |n| n.max(1) as usize);
+        let places = budget.as_ref().and_then(|limits| limits.max_places);
+        let max_concurrent = places.map_or(max_concurrent, |places| max_concurrent.min(places.max(1) as usize));
         let retry = destination.retry.clone().unwrap_or_else(|| defaults.retry.clone());
         let first_delay = retry.delay_after(0, 0.5, None).unwrap_or_default();
         Self {
@@ -121,6 +127,7 @@ impl Prepared {
             max_waiting: max_waiting(max_concurrent, destination.rate_limit),
             first_delay_ms: milliseconds(first_delay),
             retry,
+            budget,
             sending,
             destination: destination.clone(),
         }

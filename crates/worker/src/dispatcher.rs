@@ -1,5 +1,6 @@
 //! Takes deliveries from the ready queue and from the store into the lanes, starts attempts, learns from their endings.
 
+mod budget_work;
 mod drain;
 mod store_work;
 
@@ -19,12 +20,14 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::attempt_task::{Attempts, Outcome};
+use crate::attempt_task::{Attempts, Job, Outcome};
 use crate::breaker::Epoch;
-use crate::destinations::{Defaults, Destinations, Prepared};
-use crate::lanes::{Bounds, Lanes, Next};
-use crate::lease::{lease_of, milliseconds, released};
+use crate::budget::{Correction, Grant, Granted};
+use crate::destinations::{Defaults, Destinations};
+use crate::lanes::{Bounds, Lanes, Next, Question, Rest};
+use crate::lease::{Claim, milliseconds};
 use crate::portion::Portion;
+use crate::programs::{ConnectionPrograms, Found, Programs};
 use crate::settler::SettlerHandle;
 use crate::stop::StopTimes;
 use crate::worker::Worker;
@@ -37,13 +40,15 @@ const WAITING_PER_ATTEMPT: usize = 16;
 const WAITING_BYTES: usize = 64 << 20;
 /// A delivery for a destination that is not known here yet is due again after this time.
 const UNKNOWN_DELAY_MS: i64 = 1_000;
+/// Budgets are counted in clock hours of this many milliseconds.
+const HOUR_MS: i64 = 3_600_000;
 /// Reports taken at once.
 const REPORT_BATCH: usize = 64;
 
 /// What a task that the dispatcher started reports back.
 enum Report {
     /// An attempt's task has ended.
-    Attempt { task: tokio::task::Id, destination: DestinationId, epoch: Epoch, outcome: Outcome },
+    Attempt { task: tokio::task::Id, destination: DestinationId, epoch: Epoch, grant: Option<Grant>, outcome: Outcome },
     /// The store was asked for due deliveries.
     Claimed { result: Result<Vec<Claimed>, StoreError>, wanted: usize, portion: Portion },
     /// Leases were renewed until then; `lost` are no longer ours. `None` when the store could not do it.
@@ -52,6 +57,8 @@ enum Report {
     Disabled { destination: DestinationId, disabled: bool },
     /// The store was asked which of these destinations exist no more.
     LookedUp { deleted: Vec<DestinationId> },
+    /// The store was asked what budgets let go, and told what is to be corrected; `untold` it did not take.
+    Budgets { answers: Vec<(Question, Option<Granted>)>, untold: Vec<Correction>, problem: Option<StoreError> },
 }
 
 pub(crate) struct Dispatcher {
@@ -63,6 +70,7 @@ pub(crate) struct Dispatcher {
     /// Attempts under way.
     running: Running,
     destinations: Destinations,
+    programs: Programs,
     defaults: Defaults,
     /// Which deliveries are taken.
     portion: Portion,
@@ -80,11 +88,20 @@ pub(crate) struct Dispatcher {
     claiming: bool,
     claim_begun: Instant,
     claim_at: Instant,
+    /// How long the last claim took.
+    claim_took: Duration,
+    /// Something became due while the store was being asked.
+    claim_again: bool,
     /// Average payload of what was claimed lately, in bytes.
     claimed_bytes: usize,
     renewing: bool,
     renew_at: Instant,
     store_is_away: bool,
+    asking_budgets: bool,
+    budgets_at: Instant,
+    budgets_are_away: bool,
+    /// Names this process where places are held.
+    holder: i64,
 }
 
 /// Tasks that are aborted when the dispatcher is dropped before its end.
@@ -109,7 +126,7 @@ impl Dispatcher {
             max_concurrent: settings.per_destination.max(1),
             retry: settings.retry.clone(),
         };
-        let lanes = Lanes::new(Bounds {
+        let mut lanes = Lanes::new(Bounds {
             attempts: settings.concurrency,
             deliveries: settings.concurrency * WAITING_PER_ATTEMPT,
             bytes: WAITING_BYTES,
@@ -118,6 +135,8 @@ impl Dispatcher {
         let lease = settings.lease;
         let configuration = worker.configuration.borrow_and_update().clone();
         let destinations = Destinations::build(&configuration, &defaults, &worker.resolve, worker.clock.now());
+        let programs = Programs::build(&configuration, Programs::default());
+        lanes.set_hour(hour_of(worker.clock.now()));
         let slot = worker.settings.slot;
         let portion = Portion::of(&configuration, slot);
         if slot.is_some() || portion != Portion::All {
@@ -135,6 +154,8 @@ impl Dispatcher {
         worker.metrics.ready_queue_depth.sample_with(depth);
         let counts = lanes.counts();
         worker.metrics.breaker_open.sample_with(move || Some(counts.open_breakers.load(Ordering::Relaxed) as f64));
+        let counts = lanes.counts();
+        worker.metrics.budget_waiting.sample_with(move || Some(counts.over_budget.load(Ordering::Relaxed) as f64));
         let attempts = Arc::new(Attempts {
             store: worker.store.clone(),
             rate: worker.coordination.rate.clone(),
@@ -153,6 +174,7 @@ impl Dispatcher {
             tasks: TaskTracker::new(),
             running: Running::default(),
             destinations,
+            programs,
             defaults,
             portion,
             ready_of_slot,
@@ -165,16 +187,23 @@ impl Dispatcher {
             claiming: false,
             claim_begun: now,
             claim_at: now,
+            claim_took: Duration::ZERO,
+            claim_again: false,
             claimed_bytes: 0,
             renewing: false,
             renew_at: now + lease / 4,
             store_is_away: false,
+            asking_budgets: false,
+            budgets_at: now,
+            budgets_are_away: false,
+            holder: rand::random(),
         }
     }
 
     /// Works until it is told to stop, and stops. Returns what it was told.
     pub(crate) async fn run(mut self) -> StopTimes {
         let (ready, settle) = (self.worker.coordination.ready.clone(), self.attempts.settle.clone());
+        let due = self.worker.coordination.due.clone();
         let ready_of_slot = self.ready_of_slot.clone();
         let stop = self.worker.stop.clone();
         let mut stopped = pin!(stop.stopped());
@@ -186,6 +215,7 @@ impl Dispatcher {
             self.start_claim();
             self.start_renewal();
             self.start_lookup();
+            self.start_budgets();
             let wake = self.next_wake();
             let may_take = self.lanes.room() > 0 && self.outbox.is_empty();
             // In no fixed order: under load one of these is always ready, and none may starve.
@@ -204,6 +234,7 @@ impl Dispatcher {
                     }
                     self.flush_outbox();
                 }
+                () = due.notified() => self.claim_soon(),
                 changed = self.worker.configuration.changed(), if follows_configuration => match changed {
                     Ok(()) => self.reload(),
                     Err(_) => {
@@ -221,9 +252,11 @@ impl Dispatcher {
 
     /// Does what is due by the clocks.
     fn refresh(&mut self) {
-        if self.worker.clock.now() >= self.destinations.next_expiry() {
+        let at = self.worker.clock.now();
+        if at >= self.destinations.next_expiry() {
             self.reload();
         }
+        self.lanes.set_hour(hour_of(at));
         let now = Instant::now();
         if self.lanes.next_wake().is_some_and(|at| at <= now) {
             self.lanes.wake(now);
@@ -234,6 +267,7 @@ impl Dispatcher {
         let configuration = self.worker.configuration.borrow_and_update().clone();
         let now = self.worker.clock.now();
         self.destinations = Destinations::build(&configuration, &self.defaults, &self.worker.resolve, now);
+        self.programs = Programs::build(&configuration, std::mem::take(&mut self.programs));
         self.lanes.reload(&self.destinations);
         self.claim_at = Instant::now();
         self.change_portion(Portion::of(&configuration, self.worker.settings.slot));
@@ -274,12 +308,12 @@ impl Dispatcher {
             };
             let first_at = claimed.event.received_at().saturating_add(to.first_delay_ms);
             if claimed.attempts == 0 && to.first_delay_ms > 0 && first_at > now {
-                self.settle_later(released(lease_of(&claimed), first_at));
+                self.settle_later(Claim::of(&claimed).released(first_at));
             } else if !to.is_served() {
-                self.settle_later(released(lease_of(&claimed), now));
+                self.settle_later(Claim::of(&claimed).released(now));
             } else if let Err(claimed) = self.lanes.push(claimed, to) {
                 // Claims respect what a lane wants, so this does not go round in circles; and others may have room.
-                self.settle_later(released(lease_of(&claimed), now));
+                self.settle_later(Claim::of(&claimed).released(now));
             }
         }
     }
@@ -290,10 +324,10 @@ impl Dispatcher {
             self.worker.metrics.deliveries.get(DeliveryOutcome::Cancelled).inc();
             tracing::warn!(delivery.id = %claimed.id, "the destination was deleted, so the delivery is cancelled");
             let next = NextState::Cancelled { at: now };
-            self.settle_later(Settlement { lease: lease_of(claimed), next, attempt: None });
+            self.settle_later(Claim::of(claimed).settled(next, None));
         } else {
             self.unknown.insert(claimed.destination);
-            self.settle_later(released(lease_of(claimed), now + UNKNOWN_DELAY_MS));
+            self.settle_later(Claim::of(claimed).released(now + UNKNOWN_DELAY_MS));
         }
     }
 
@@ -318,24 +352,55 @@ impl Dispatcher {
     fn start_attempts(&mut self) {
         while let Some(next) = self.lanes.next(Instant::now()) {
             match next {
-                Next::Send { claimed, to, epoch } => self.start_attempt(claimed, to, epoch),
+                Next::Send { claimed, to, epoch, grant } => match self.programs_for(&claimed) {
+                    Ok(programs) => self.start_attempt(Job { claimed, to, programs, grant }, epoch),
+                    Err(NotYetKnown) => self.wait_for_connection(&claimed, grant),
+                },
                 Next::GiveBack { deliveries, rest } => {
-                    let due_at = self.worker.clock.now() + milliseconds(rest);
+                    let now = self.worker.clock.now();
+                    let due_at = match rest {
+                        Rest::For(rest) => now + milliseconds(rest),
+                        Rest::UntilNextHour => (hour_of(now) + 1) * HOUR_MS,
+                    };
                     for claimed in deliveries {
-                        self.settle_later(released(lease_of(&claimed), due_at));
+                        self.settle_later(Claim::of(&claimed).released(due_at));
                     }
                 }
             }
         }
     }
 
-    fn start_attempt(&mut self, claimed: Claimed, to: Arc<Prepared>, epoch: Epoch) {
-        let (attempts, reports, destination) = (self.attempts.clone(), self.reports.clone(), claimed.destination);
+    /// The programs of the delivery's connection, if it has any.
+    fn programs_for(&mut self, claimed: &Claimed) -> Result<Option<Arc<ConnectionPrograms>>, NotYetKnown> {
+        let now = self.worker.clock.now();
+        if let Found::NotYet = self.programs.find(claimed.connection, &claimed.event, now)
+            && self.worker.configuration.has_changed().unwrap_or_default()
+        {
+            self.reload();
+        }
+        match self.programs.find(claimed.connection, &claimed.event, now) {
+            Found::Plain => Ok(None),
+            Found::Programs(programs) => Ok(Some(programs.clone())),
+            Found::NotYet => Err(NotYetKnown),
+        }
+    }
+
+    /// A delivery of a connection so new that this node does not know yet what the connection does to it.
+    fn wait_for_connection(&mut self, claimed: &Claimed, grant: Option<Grant>) {
+        self.lanes.lost(claimed.destination);
+        self.not_spent(claimed.destination, grant);
+        let due_at = self.worker.clock.now() + UNKNOWN_DELAY_MS;
+        self.settle_later(Claim::of(claimed).released(due_at));
+    }
+
+    fn start_attempt(&mut self, job: Job, epoch: Epoch) {
+        let (attempts, reports, destination) = (self.attempts.clone(), self.reports.clone(), job.claimed.destination);
+        let grant = job.grant;
         let task = self.tasks.spawn(async move {
             // A panic must not take a place in the lane for ever. Its message has been logged.
-            let outcome = AssertUnwindSafe(attempts.run(claimed, &to)).catch_unwind().await.unwrap_or(Outcome::Lost);
+            let outcome = AssertUnwindSafe(attempts.run(job)).catch_unwind().await.unwrap_or(Outcome::Lost);
             // Nobody listens any more only at a hard stop.
-            let _ = reports.send(Report::Attempt { task: tokio::task::id(), destination, epoch, outcome }).await;
+            let _ = reports.send(Report::Attempt { task: tokio::task::id(), destination, epoch, grant, outcome }).await;
         });
         self.running.0.insert(task.id(), task.abort_handle());
     }
@@ -351,21 +416,23 @@ impl Dispatcher {
 
     fn take_report(&mut self, report: Report) {
         match report {
-            Report::Attempt { task, destination, epoch, outcome } => {
+            Report::Attempt { task, destination, epoch, grant, outcome } => {
                 self.running.0.remove(&task);
+                self.book(destination, grant, &outcome);
                 self.take_outcome(destination, epoch, outcome);
             }
             Report::Claimed { result, wanted, portion } => self.take_claimed(result, wanted, &portion),
             Report::Renewed { leases, lost, until } => self.take_renewed(&leases, lost, until),
             Report::Disabled { destination, disabled } => self.take_disabled(destination, disabled),
             Report::LookedUp { deleted } => self.take_deleted(deleted),
+            Report::Budgets { answers, untold, problem } => self.take_budgets(answers, untold, problem),
         }
     }
 
     fn take_outcome(&mut self, destination: DestinationId, epoch: Epoch, outcome: Outcome) {
         let now = Instant::now();
         match outcome {
-            Outcome::Ended { health, pause, disable } => {
+            Outcome::Ended { health, pause, disable, spent: _ } => {
                 if self.lanes.ended(destination, epoch, health, pause, now) {
                     let name = self.destinations.get(destination).map(|to| to.destination.name.as_str());
                     tracing::warn!(
@@ -377,17 +444,22 @@ impl Dispatcher {
                     self.disable(destination);
                 }
             }
-            Outcome::RateLimited { claimed, .. } if self.portion.is_nothing() => {
+            Outcome::RateLimited { claimed, .. } | Outcome::PlaceEnded { claimed } if self.portion.is_nothing() => {
                 self.lanes.lost(claimed.destination);
                 self.give_back([*claimed]);
             }
             Outcome::RateLimited { claimed, wait } => {
                 if let Err(claimed) = self.lanes.rate_limited(*claimed, wait, now) {
                     let due_at = self.worker.clock.now() + milliseconds(wait);
-                    self.settle_later(released(lease_of(&claimed), due_at));
+                    self.settle_later(Claim::of(&claimed).released(due_at));
                 }
             }
-            Outcome::Lost => self.lanes.lost(destination),
+            Outcome::PlaceEnded { claimed } => {
+                if let Err(claimed) = self.lanes.place_ended(*claimed) {
+                    self.give_back([claimed]);
+                }
+            }
+            Outcome::LeaseLost | Outcome::Lost => self.lanes.lost(destination),
         }
     }
 
@@ -397,9 +469,18 @@ impl Dispatcher {
         let claim = (!self.claiming && self.outbox.is_empty() && self.lanes.room() > 0)
             .then(|| self.claim_at.max(now + Duration::from_millis(1)));
         let renewal = (!self.renewing).then_some(self.renew_at);
-        let times = [self.lanes.next_wake(), claim, renewal, Some(now + self.worker.settings.poll.max(MIN_POLL))];
+        let budgets = (!self.asking_budgets && self.lanes.has_budgets()).then_some(self.budgets_at);
+        let times =
+            [self.lanes.next_wake(), claim, renewal, budgets, Some(now + self.worker.settings.poll.max(MIN_POLL))];
         times.into_iter().flatten().min().unwrap_or(now)
     }
+}
+
+/// The delivery's connection is not in this node's configuration yet.
+struct NotYetKnown;
+
+fn hour_of(at: UnixMillis) -> i64 {
+    at.div_euclid(HOUR_MS)
 }
 
 /// The next deliveries of a queue that there may not be.

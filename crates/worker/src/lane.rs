@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use spillway_model::{Claimed, DeliveryId, Lease, Rate, UnixMillis};
 
 use crate::breaker::{Admission, Breaker, Epoch};
+use crate::budget::{Grant, Granted, LaneBudget, Standing, Wish};
 use crate::destinations::Prepared;
 use crate::lease::{lease_of, milliseconds};
 use crate::verdict::Health;
 
 /// A lane that must wait longer than this gives its deliveries back to the store, where they take no memory.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
+/// A lane that steps back, because it gets no place at its destination, wants nothing for this time.
+const STEP_BACK: Duration = Duration::from_secs(6);
 /// A lane whose rate is used up looks again no more often than this, and then sends as much as the rate allows meanwhile.
 const PACE: Duration = Duration::from_millis(10);
 
@@ -24,6 +27,8 @@ pub(crate) struct Lane {
     bytes: usize,
     in_flight: usize,
     breaker: Breaker,
+    /// What may go out of its destination's budget, if that has one.
+    budget: Option<Box<LaneBudget>>,
     /// Set while the destination asked to be left alone, or its rate is used up.
     paused_until: Option<Instant>,
     /// Attempts before the next short pause, while the destination's rate is used up.
@@ -47,6 +52,10 @@ pub(crate) enum Turn {
     At(Instant),
     /// What waits had better go back to the store until this time.
     Rest(Instant),
+    /// Something waits, and the store must be asked whether its budget lets it go.
+    Wanting,
+    /// The budget is used up: what waits belongs back into the store until the next hour.
+    UsedUp,
     /// What waits belongs back into the store: nothing goes out until the configuration changes.
     Held,
 }
@@ -54,9 +63,10 @@ pub(crate) enum Turn {
 impl Lane {
     pub(crate) fn new(to: Arc<Prepared>) -> Self {
         let breaker = Breaker::new(to.destination.breaker);
+        let budget = to.budget.clone().map(|limits| Box::new(LaneBudget::new(limits)));
         let held = !to.is_served();
         let (queue, bytes, in_flight, paused_until, paced, gone) = (VecDeque::new(), 0, 0, None, None, false);
-        Self { to, queue, bytes, in_flight, breaker, paused_until, paced, held, gone }
+        Self { to, queue, bytes, in_flight, breaker, budget, paused_until, paced, held, gone }
     }
 
     /// Takes a changed destination, or `None` when it is gone; what waits stays. A new URL is a new start.
@@ -72,7 +82,53 @@ impl Lane {
             self.paced = None;
         }
         self.breaker.set_policy(to.destination.breaker);
+        match (&mut self.budget, &to.budget) {
+            (Some(budget), Some(limits)) if budget.limits() == limits => {}
+            (Some(budget), Some(limits)) => budget.set_limits(limits.clone()),
+            (budget, limits) => *budget = limits.clone().map(|limits| Box::new(LaneBudget::new(limits))),
+        }
         self.to = to;
+    }
+
+    pub(crate) fn has_budget(&self) -> bool {
+        self.budget.is_some()
+    }
+
+    pub(crate) fn budget(&mut self) -> Option<&mut LaneBudget> {
+        self.budget.as_deref_mut()
+    }
+
+    /// Whether its destination has a budget and waits for it.
+    pub(crate) fn is_over_budget(&self) -> bool {
+        self.budget.as_ref().is_some_and(|budget| budget.is_waiting())
+    }
+
+    /// What to ask the store for, so that more may go out.
+    pub(crate) fn wish(&mut self, now: Instant) -> Option<Wish> {
+        let waiting = if self.held { 0 } else { self.queue.len() };
+        let budget = self.budget.as_deref_mut()?;
+        budget.wish(waiting, self.in_flight, self.to.max_concurrent, self.to.timeout, now)
+    }
+
+    /// What the store said to a wish; `None` when it could not be asked.
+    pub(crate) fn granted(&mut self, granted: Option<Granted>, now: Instant) {
+        let steps_back = self.budget.as_mut().is_some_and(|budget| budget.answered(granted, self.in_flight, now));
+        if steps_back {
+            self.pause(Some(STEP_BACK), now);
+        }
+    }
+
+    /// Gives up the requests in hand that nothing has needed for a while. Returns how many, and what each was expected to cost.
+    pub(crate) fn give_up_surplus(&mut self) -> (u64, u64) {
+        let waiting = self.queue.len();
+        self.budget
+            .as_mut()
+            .map_or((0, 0), |budget| (budget.give_up_surplus(waiting), budget.limits().cost_micros_each))
+    }
+
+    /// Gives up all requests in hand.
+    pub(crate) fn give_up(&mut self) -> (u64, u64) {
+        self.budget.as_mut().map_or((0, 0), |budget| (budget.give_up(), budget.limits().cost_micros_each))
     }
 
     /// Stops it, or lets it go on if its destination is served.
@@ -109,7 +165,10 @@ impl Lane {
         match self.breaker.admission(now) {
             Admission::Resting(_) => 0,
             Admission::Probe => usize::from(self.is_idle()),
-            Admission::Open => self.to.max_waiting.min(self.room()),
+            Admission::Open => {
+                let usual = self.to.max_waiting.min(self.room());
+                self.budget.as_ref().map_or(usual, |budget| budget.wants(usual))
+            }
         }
     }
 
@@ -129,17 +188,31 @@ impl Lane {
             Admission::Probe if self.in_flight > 0 => Turn::Idle,
             Admission::Open if self.in_flight >= self.to.max_concurrent => Turn::Idle,
             Admission::Probe | Admission::Open if self.in_flight >= share => Turn::Crowded,
-            Admission::Probe | Admission::Open => Turn::Ready,
+            Admission::Probe | Admission::Open => match &self.budget {
+                None => Turn::Ready,
+                Some(budget) => self.turn_by_budget(budget, now),
+            },
         }
     }
 
-    /// Takes the next delivery to send; ask [`Lane::turn`] first.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<(Claimed, Epoch)> {
+    fn turn_by_budget(&self, budget: &LaneBudget, now: Instant) -> Turn {
+        match budget.standing(self.in_flight, self.to.timeout, now) {
+            Standing::Free => Turn::Ready,
+            Standing::Wanting => Turn::Wanting,
+            Standing::Asking => Turn::Idle,
+            Standing::Later(at) => Turn::At(at),
+            Standing::UsedUp => Turn::UsedUp,
+        }
+    }
+
+    /// Takes the next delivery to send in this clock hour; ask [`Lane::turn`] first.
+    pub(crate) fn take(&mut self, hour: i64, now: Instant) -> Option<(Claimed, Epoch, Option<Grant>)> {
         let claimed = self.queue.pop_front()?;
         self.bytes -= size(&claimed);
         self.in_flight += 1;
         self.keep_pace(now);
-        Some((claimed, self.breaker.epoch()))
+        let grant = self.budget.as_mut().map(|budget| budget.take(hour, self.to.timeout));
+        Some((claimed, self.breaker.epoch(), grant))
     }
 
     /// Takes all that waits.

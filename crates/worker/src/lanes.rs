@@ -4,6 +4,8 @@
 //! thresholds, Choudhury and Hahne, 1998): a busy lane gets much, and several slow ones together still leave room for the next. A
 //! lane that is alone may have every attempt.
 
+mod desk;
+
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +13,11 @@ use std::time::{Duration, Instant};
 
 use spillway_model::{Claimed, DeliveryId, DestinationId, Lease, UnixMillis};
 
+use desk::Desk;
+pub(crate) use desk::Question;
+
 use crate::breaker::Epoch;
+use crate::budget::Grant;
 use crate::destinations::{Destinations, Prepared};
 use crate::lane::{Lane, Turn, size};
 use crate::verdict::Health;
@@ -32,15 +38,25 @@ pub(crate) struct Bounds {
 pub(crate) struct Counts {
     pub(crate) waiting: AtomicUsize,
     pub(crate) open_breakers: AtomicUsize,
+    pub(crate) over_budget: AtomicUsize,
 }
 
 /// What to do next.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// Send this.
-    Send { claimed: Claimed, to: Arc<Prepared>, epoch: Epoch },
-    /// Give these back to the store, due after this time.
-    GiveBack { deliveries: Vec<Claimed>, rest: Duration },
+    Send { claimed: Claimed, to: Arc<Prepared>, epoch: Epoch, grant: Option<Grant> },
+    /// Give these back to the store.
+    GiveBack { deliveries: Vec<Claimed>, rest: Rest },
+}
+
+/// When deliveries that are given back are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// After this time.
+    For(Duration),
+    /// When the next clock hour begins.
+    UntilNextHour,
 }
 
 #[derive(Debug)]
@@ -54,6 +70,7 @@ pub(crate) struct Lanes {
     waiting: usize,
     bytes: usize,
     in_flight: usize,
+    desk: Desk,
     counts: Arc<Counts>,
 }
 
@@ -74,6 +91,7 @@ impl Lanes {
             waiting: 0,
             bytes: 0,
             in_flight: 0,
+            desk: Desk::default(),
             counts: Arc::default(),
         }
     }
@@ -104,6 +122,9 @@ impl Lanes {
         if !has_room || !has_bytes {
             return Err(claimed);
         }
+        if lane.has_budget() {
+            self.desk.keep(id);
+        }
         lane.push_back(claimed);
         self.add(1, bytes);
         self.queue_turn(id);
@@ -130,22 +151,24 @@ impl Lanes {
                     crowded += 1;
                 }
                 Turn::At(until) => self.wake_at(id, until),
-                Turn::Rest(until) => return Some(self.give_back(id, until - now)),
-                Turn::Held => return Some(self.give_back(id, Duration::ZERO)),
+                Turn::Wanting => self.desk.want(id),
+                Turn::Rest(until) => return Some(self.give_back(id, Rest::For(until - now))),
+                Turn::UsedUp => return Some(self.give_back(id, Rest::UntilNextHour)),
+                Turn::Held => return Some(self.give_back(id, Rest::For(Duration::ZERO))),
                 Turn::Ready => {
-                    let Some((claimed, epoch)) = entry.lane.take(now) else { continue };
+                    let Some((claimed, epoch, grant)) = entry.lane.take(self.desk.hour(), now) else { continue };
                     let to = entry.lane.to().clone();
                     self.subtract(1, size(&claimed));
                     self.in_flight += 1;
                     self.queue_turn(id);
-                    return Some(Next::Send { claimed, to, epoch });
+                    return Some(Next::Send { claimed, to, epoch, grant });
                 }
             }
         }
         None
     }
 
-    fn give_back(&mut self, id: DestinationId, rest: Duration) -> Next {
+    fn give_back(&mut self, id: DestinationId, rest: Rest) -> Next {
         let deliveries = self.lanes.get_mut(&id).map(|entry| entry.lane.clear()).unwrap_or_default();
         self.subtract(deliveries.len(), deliveries.iter().map(size).sum());
         self.forget_if_over(id);
@@ -167,11 +190,21 @@ impl Lanes {
 
     /// A delivery that was taken was not sent: the rate is used up for `wait`. Gives it back when there is no such lane.
     pub(crate) fn rate_limited(&mut self, claimed: Claimed, wait: Duration, now: Instant) -> Result<(), Claimed> {
+        self.put_back(claimed, |lane| lane.rate_is_used_up(wait, now))
+    }
+
+    /// A delivery that was taken was not sent: its place at the destination is not held for long enough. Gives it back when there is no
+    /// such lane.
+    pub(crate) fn place_ended(&mut self, claimed: Claimed) -> Result<(), Claimed> {
+        self.put_back(claimed, |_| {})
+    }
+
+    fn put_back(&mut self, claimed: Claimed, act: impl FnOnce(&mut Lane)) -> Result<(), Claimed> {
         let (id, bytes) = (claimed.destination, size(&claimed));
         let mut claimed = Some(claimed);
         self.after_attempt(id, |lane| {
             lane.not_sent();
-            lane.rate_is_used_up(wait, now);
+            act(lane);
             claimed.take().into_iter().for_each(|claimed| lane.push_front(claimed));
         });
         match claimed {
@@ -215,7 +248,9 @@ impl Lanes {
     /// Takes a changed configuration.
     pub(crate) fn reload(&mut self, destinations: &Destinations) {
         for (id, entry) in &mut self.lanes {
-            entry.lane.update(destinations.get(*id).cloned());
+            let to = destinations.get(*id).cloned();
+            self.desk.change_limits(*id, &mut entry.lane, to.as_ref().and_then(|to| to.budget.as_ref()));
+            entry.lane.update(to);
         }
         let ids: Vec<DestinationId> = self.lanes.keys().copied().collect();
         for id in ids {
@@ -224,6 +259,7 @@ impl Lanes {
         }
         let open = self.lanes.values().filter(|entry| entry.lane.is_breaker_open()).count();
         self.counts.open_breakers.store(open, Ordering::Relaxed);
+        self.count_over_budget();
     }
 
     /// How many deliveries each lane wants, where that is not the usual number.
@@ -231,7 +267,7 @@ impl Lanes {
         let share = self.room().div_ceil(2);
         self.lanes.iter().filter_map(move |(id, Entry { lane, .. })| {
             let wants = lane.wants(now).min(share.saturating_sub(lane.depth()));
-            let is_usual = wants > 0 && lane.is_idle() && !lane.is_breaker_open();
+            let is_usual = wants > 0 && lane.is_idle() && !lane.is_breaker_open() && !lane.is_over_budget();
             (!is_usual).then_some((*id, wants))
         })
     }
@@ -318,6 +354,9 @@ impl Lanes {
             }
             if entry.lane.is_breaker_open() {
                 self.counts.open_breakers.fetch_sub(1, Ordering::Relaxed);
+            }
+            if entry.lane.has_budget() {
+                self.count_over_budget();
             }
         }
     }

@@ -12,6 +12,7 @@
 mod attempt;
 mod attempt_task;
 mod breaker;
+mod budget;
 mod client;
 mod destinations;
 mod dispatcher;
@@ -21,6 +22,8 @@ mod lane;
 mod lanes;
 mod lease;
 mod portion;
+mod programs;
+mod replays;
 mod retry_after;
 mod settings;
 mod settler;
@@ -30,6 +33,7 @@ mod worker;
 
 pub use client::{Client, ClientSettings, NoRootCertificates};
 pub use guard::{AddressGuard, BlockedAddress};
+pub use replays::{ReplayRunner, ReplaySettings};
 pub use settings::WorkerSettings;
 pub use stop::{StopSignal, StopTimes};
 pub use worker::Worker;

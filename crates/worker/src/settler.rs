@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use spillway_model::{DeliveryId, Settlement};
 use spillway_store::{Store, StoreErrorKind};
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::{SendError, TrySendError};
+use tokio::sync::{Notify, mpsc};
+
+use crate::lease::moves_its_key;
 
 /// Settlements in one transaction at most.
 const BATCH: usize = 512;
@@ -58,19 +60,24 @@ fn warn_stopped() {
     tracing::warn!("a settlement came after the settler had stopped");
 }
 
-/// The settler's task and its handle. The task ends when the last handle is dropped and everything is settled.
-pub(crate) fn start(store: Arc<dyn Store>) -> (tokio::task::JoinHandle<()>, SettlerHandle) {
+/// The settler's task and its handle. The task ends when the last handle is dropped and everything is settled. It notifies `due` when
+/// ordered deliveries have ended: those behind them are due then.
+pub(crate) fn start(store: Arc<dyn Store>, due: Arc<Notify>) -> (tokio::task::JoinHandle<()>, SettlerHandle) {
     let (sender, queue) = mpsc::channel(QUEUE);
     let stuck = Arc::new(AtomicBool::new(false));
-    let task = tokio::spawn(run(store, queue, stuck.clone()));
+    let task = tokio::spawn(run(store, queue, stuck.clone(), due));
     (task, SettlerHandle { queue: sender, stuck })
 }
 
-async fn run(store: Arc<dyn Store>, mut queue: mpsc::Receiver<Settlement>, stuck: Arc<AtomicBool>) {
+async fn run(store: Arc<dyn Store>, mut queue: mpsc::Receiver<Settlement>, stuck: Arc<AtomicBool>, due: Arc<Notify>) {
     let mut batch = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut batch, BATCH).await > 0 {
         let settlements = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+        let keys_move = settlements.iter().any(moves_its_key);
         settle(store.as_ref(), settlements, &stuck).await;
+        if keys_move {
+            due.notify_one();
+        }
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn decide(ending: Ending, made: usize, schedule: &RetrySchedule, now:
     let health = match ending.class {
         AttemptClass::ClientError if ending.status == Some(429) => Health::Unknown,
         AttemptClass::Success | AttemptClass::Redirect | AttemptClass::ClientError => Health::Good,
-        AttemptClass::Platform | AttemptClass::Blocked => Health::Unknown,
+        AttemptClass::Platform | AttemptClass::Blocked | AttemptClass::Transform => Health::Unknown,
         AttemptClass::ServerError
         | AttemptClass::Timeout
         | AttemptClass::Connect
@@ -53,6 +53,10 @@ pub(crate) fn decide(ending: Ending, made: usize, schedule: &RetrySchedule, now:
     };
     if ending.class == AttemptClass::Success {
         return Verdict { next: NextState::Delivered { at: now }, health, disable: false, pause: None };
+    }
+    if ending.class == AttemptClass::Transform {
+        // The same program fails on the same event each time: a dead letter, until somebody mends the connection and replays it.
+        return Verdict { next: NextState::Dead { at: now }, health, disable: false, pause: None };
     }
     let pause = match ending.status {
         Some(429 | 502 | 503 | 504) => Some(ending.retry_after.unwrap_or(DEFAULT_PAUSE).min(MAX_PAUSE)),

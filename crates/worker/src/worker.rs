@@ -59,7 +59,7 @@ impl Worker {
     /// [`StopTimes::attempts`]: crate::StopTimes::attempts
     /// [`StopTimes::end`]: crate::StopTimes::end
     pub async fn run(self) {
-        let (mut settler, settle) = settler::start(self.store.clone());
+        let (mut settler, settle) = settler::start(self.store.clone(), self.coordination.due.clone());
         let times = Dispatcher::new(self, settle).run().await;
         match tokio::time::timeout_at(times.end, &mut settler).await {
             Ok(Ok(())) => {}

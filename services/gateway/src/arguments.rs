@@ -19,6 +19,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each run of the program")]
 pub(crate) enum Command {
     /// Runs the gateway
     ///

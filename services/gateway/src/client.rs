@@ -5,6 +5,7 @@ mod api;
 mod apply;
 mod arguments;
 mod connections;
+mod dead_letters;
 mod deliveries;
 mod destinations;
 mod error;
@@ -12,9 +13,15 @@ mod events;
 mod json;
 mod keys;
 mod list;
+mod listen;
+mod load_tests;
 mod options;
 mod output;
+mod performance;
+mod reconcile;
+mod replays;
 mod resource;
+mod rollouts;
 mod send;
 mod sources;
 mod table;
@@ -43,13 +50,29 @@ pub(crate) enum ClientCommand {
     Events(With<events::EventsCommand>),
     /// Finds deliveries, shows their attempts, tries them again
     Deliveries(With<deliveries::DeliveriesCommand>),
+    /// Shows deliveries that were given up, by destination and reason
+    #[command(after_help = dead_letters::EXAMPLES)]
+    DeadLetters(WithArguments<dead_letters::DeadLettersArguments>),
+    /// Sends what was received again, as a job with a rate
+    Replays(With<replays::ReplaysCommand>),
+    /// Has senders send again what never arrived
+    Reconcile(With<reconcile::ReconcileCommand>),
     /// Manages the keys of the API
     Keys(With<keys::KeysCommand>),
+    /// Shows results of load tests that were published here
+    LoadTests(With<load_tests::LoadTestsCommand>),
+    /// Shows rollouts, and tells them what to do
+    Rollouts(With<rollouts::RolloutsCommand>),
     /// Shows and sets how worker slots share the deliveries
     Workers(With<workers::WorkersCommand>),
+    /// Shows how fast the gateway is, what is wrong, and what to change
+    Performance(With<performance::PerformanceCommand>),
     /// Sends a signed test webhook to a source
     #[command(after_help = send::EXAMPLES)]
     Send(WithArguments<send::SendArguments>),
+    /// Forwards a source's events to a server on this machine
+    #[command(after_help = listen::EXAMPLES)]
+    Listen(WithArguments<listen::ListenArguments>),
     /// Brings a gateway to what a settings file declares
     ///
     /// Reads [[sources]], [[destinations]] and [[connections]] of the file, makes what is missing and changes what differs.
@@ -103,9 +126,16 @@ async fn execute(command: ClientCommand) -> Result<(), ClientError> {
         ClientCommand::Connections(with) => connections::run(with.command, &mut Client::new(&with.options)?).await,
         ClientCommand::Events(with) => events::run(with.command, &mut Client::new(&with.options)?).await,
         ClientCommand::Deliveries(with) => deliveries::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::DeadLetters(with) => dead_letters::run(&mut Client::new(&with.options)?).await,
+        ClientCommand::Replays(with) => replays::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::Reconcile(with) => reconcile::run(with.command, &with.options).await,
         ClientCommand::Keys(with) => keys::run(with.command, &mut Client::new(&with.options)?).await,
         ClientCommand::Workers(with) => workers::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::Performance(with) => performance::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::LoadTests(with) => load_tests::run(with.command, &mut Client::new(&with.options)?).await,
+        ClientCommand::Rollouts(with) => rollouts::run(with.command, &mut Client::new(&with.options)?).await,
         ClientCommand::Send(with) => send::run(with.arguments, &mut Client::new(&with.options)?).await,
+        ClientCommand::Listen(with) => listen::run(with.arguments, &mut Client::new(&with.options)?).await,
         ClientCommand::Apply(with) => apply::run(with.arguments, &mut Client::new(&with.options)?).await,
     }
 }

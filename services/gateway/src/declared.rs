@@ -4,17 +4,27 @@ use spillway_model::{
     Configuration, ConfigurationChange, Connection, Destination, DestinationId, IdGenerator, Name, Secret,
     SigningSecret, Source, SourceId, UnixMillis,
 };
-use spillway_settings::{DestinationSettings, Settings, SourceSettings};
+use spillway_settings::{ConnectionSettings, DestinationSettings, Settings, SourceSettings};
+use spillway_transform::{Program, ProgramError};
+use spillway_webhook_api::check_event_types;
 
-/// A connection that names something that neither the file declares nor the store knows.
+/// Why what the file declares cannot be brought into the store.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "a connection in the settings file names the {kind} {name}, which does not exist; declare it, or create it first \
-     (settings_unknown_name)"
-)]
-pub(crate) struct UnknownName {
-    kind: &'static str,
-    name: Name,
+pub(crate) enum DeclaredError {
+    /// A connection names something that neither the file declares nor the store knows.
+    #[error(
+        "a connection in the settings file names the {kind} {name}, which does not exist; declare it, or create it first \
+         (settings_unknown_name)"
+    )]
+    UnknownName { kind: &'static str, name: Name },
+    /// A program cannot be used.
+    #[error(
+        "the {field} of the connection from {source_name} to {destination} cannot be used: {error} (settings_invalid_value)"
+    )]
+    Program { field: &'static str, source_name: Name, destination: Name, error: ProgramError },
+    /// Event types cannot be used.
+    #[error("the event_types of the source {source_name} cannot be used: {reason} (settings_invalid_value)")]
+    EventTypes { source_name: Name, reason: String },
 }
 
 /// What must change so that the store has what the file declares. What the file does not name stays as it is.
@@ -24,10 +34,12 @@ pub(crate) fn changes(
     ids: &IdGenerator,
     now: UnixMillis,
     make_secret: impl Fn() -> Secret,
-) -> Result<Vec<ConfigurationChange>, UnknownName> {
+) -> Result<Vec<ConfigurationChange>, DeclaredError> {
     let mut changes = Vec::new();
     let mut sources: Vec<(Name, SourceId)> = stored.sources.iter().map(|s| (s.name.clone(), s.id)).collect();
     for declared in &settings.sources {
+        check_event_types(&declared.event_types)
+            .map_err(|reason| DeclaredError::EventTypes { source_name: declared.name.clone(), reason })?;
         let known = stored.sources.iter().find(|source| source.name == declared.name);
         let wanted = source(declared, known, ids, now);
         if known != Some(&wanted) {
@@ -48,18 +60,40 @@ pub(crate) fn changes(
     for declared in &settings.connections {
         let source = find(&sources, &declared.source, "source")?;
         let destination = find(&destinations, &declared.destination, "destination")?;
-        if !stored.connections.iter().any(|known| known.source == source && known.destination == destination) {
-            let id = ids.connection();
-            let connection = Connection { id, source, destination, enabled: true, created_at: now };
-            changes.push(ConfigurationChange::PutConnection(connection));
+        check_programs(declared)?;
+        let is_it = |known: &&Connection| known.source == source && known.destination == destination;
+        let known = stored.connections.iter().find(is_it);
+        let wanted = Connection {
+            id: known.map_or_else(|| ids.connection(), |known| known.id),
+            source,
+            destination,
+            enabled: known.is_none_or(|known| known.enabled),
+            filter: declared.filter.clone(),
+            transform: declared.transform.clone(),
+            order_by: declared.order_by.clone(),
+            created_at: known.map_or(now, |known| known.created_at),
+        };
+        if known != Some(&wanted) {
+            changes.push(ConfigurationChange::PutConnection(wanted));
         }
     }
     Ok(changes)
 }
 
-fn find<I: Copy>(known: &[(Name, I)], name: &Name, kind: &'static str) -> Result<I, UnknownName> {
+fn check_programs(declared: &ConnectionSettings) -> Result<(), DeclaredError> {
+    let programs = [("filter", &declared.filter), ("transform", &declared.transform), ("order_by", &declared.order_by)];
+    for (field, program) in programs {
+        if let Some(Err(error)) = program.as_deref().map(Program::compile) {
+            let (source_name, destination) = (declared.source.clone(), declared.destination.clone());
+            return Err(DeclaredError::Program { field, source_name, destination, error });
+        }
+    }
+    Ok(())
+}
+
+fn find<I: Copy>(known: &[(Name, I)], name: &Name, kind: &'static str) -> Result<I, DeclaredError> {
     let found = known.iter().find(|(candidate, _)| candidate == name);
-    found.map(|(_, id)| *id).ok_or_else(|| UnknownName { kind, name: name.clone() })
+    found.map(|(_, id)| *id).ok_or_else(|| DeclaredError::UnknownName { kind, name: name.clone() })
 }
 
 fn source(declared: &SourceSettings, known: Option<&Source>, ids: &IdGenerator, now: UnixMillis) -> Source {
@@ -72,6 +106,9 @@ fn source(declared: &SourceSettings, known: Option<&Source>, ids: &IdGenerator, 
         rate_limit: declared.rate_limit,
         max_body_bytes: declared.max_body.map(|size| size.as_usize() as u64),
         enabled: declared.enabled,
+        event_types: declared.event_types.clone(),
+        validation: declared.validation,
+        retention: declared.retention,
         created_at: known.map_or(now, |source| source.created_at),
     }
 }
@@ -105,6 +142,7 @@ fn destination(
         rate_limit: declared.rate_limit,
         breaker: declared.breaker,
         retry: declared.retry_schedule.clone(),
+        budget: declared.budget.clone(),
         created_at: known.map_or(now, |destination| destination.created_at),
     }
 }
@@ -127,7 +165,7 @@ mod tests {
         Settings::load(&arguments).expect("settings").settings
     }
 
-    fn applied(settings: &Settings, stored: &Configuration) -> Result<Vec<ConfigurationChange>, UnknownName> {
+    fn applied(settings: &Settings, stored: &Configuration) -> Result<Vec<ConfigurationChange>, DeclaredError> {
         let ids = IdGenerator::random(Arc::new(ManualClock::at(1_700_000_000_000)));
         changes(settings, stored, &ids, 1_700_000_000_000, || Secret::new("whsec_made"))
     }
@@ -175,6 +213,49 @@ mod tests {
         assert_eq!(destination.id, first.destinations[0].id);
         assert_eq!(destination.signing_secrets, first.destinations[0].signing_secrets);
         assert_eq!(destination.url.as_str(), "http://127.0.0.1:4000/hooks");
+    }
+
+    #[test]
+    fn programs_event_types_and_retention_are_declared_and_changed_in_place() {
+        let first = stored(applied(&settings(FILE), &Configuration::default()).expect("changes"));
+        let more = FILE.replace(
+            "provider = \"github\"",
+            "provider = \"github\"\nvalidation = \"reject\"\nretention = { events = \"30d\" }",
+        );
+        let more = format!("{more}\nfilter = \".a\"\norder_by = \".id\"\n");
+        let more = more.replace(
+            "validation =",
+            "event_types = [{ name = \"push\", schema = '{\"type\":\"object\"}' }]\nvalidation =",
+        );
+        let second = applied(&settings(&more), &first).expect("changes");
+        let [ConfigurationChange::PutSource(source), ConfigurationChange::PutConnection(connection)] =
+            second.as_slice()
+        else {
+            panic!("{second:?}")
+        };
+        assert_eq!(connection.id, first.connections[0].id);
+        assert_eq!((connection.filter.as_deref(), connection.order_by.as_deref()), (Some(".a"), Some(".id")));
+        assert_eq!(source.event_types[0].schema, Some(serde_json::json!({"type": "object"})));
+        assert_eq!(source.retention.and_then(|retention| retention.events_ms), Some(30 * 86_400_000));
+        let mut now = first;
+        (now.sources, now.connections) = (vec![source.clone()], vec![connection.clone()]);
+        assert_eq!(applied(&settings(&more), &now).expect("no changes"), []);
+    }
+
+    #[test]
+    fn a_program_or_schema_that_cannot_be_used_is_refused_with_its_place() {
+        let wrong = settings(&format!("{FILE}\ntransform = \".a ==\"\n"));
+        let error = applied(&wrong, &Configuration::default()).expect_err("no program").to_string();
+        assert!(
+            error.contains("transform of the connection from github to billing") && error.contains("column 6"),
+            "{error}"
+        );
+        let wrong = FILE.replace(
+            "[[destinations]]",
+            "[[sources.event_types]]\nname = \"push\"\nschema = { type = \"strin\" }\n[[destinations]]",
+        );
+        let error = applied(&settings(&wrong), &Configuration::default()).expect_err("no schema").to_string();
+        assert!(error.contains("event_types of the source github") && error.contains("push"), "{error}");
     }
 
     #[test]

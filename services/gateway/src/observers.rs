@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_coordination::{CacheKind, CoordinationObserver};
+use spillway_coordination::{Cache, CacheKind, CoordinationObserver};
 use spillway_store::{QueryKind, StatementCounts, Store, StoreObserver};
 use spillway_telemetry::{CacheName, CacheResult, Metrics, PoolState, StoreQuery};
 
@@ -32,23 +32,43 @@ impl StoreObserver for StoreReports {
     fn pool_wait(&self, elapsed: Duration) {
         self.metrics.store_pool_wait.observe(elapsed);
     }
+
+    fn pool_exhausted(&self) {
+        self.metrics.store_pool_exhausted.inc();
+    }
 }
 
 pub(crate) struct CoordinationReports(pub(crate) Metrics);
 
 impl CoordinationObserver for CoordinationReports {
     fn cache(&self, kind: CacheKind, hit: bool) {
-        let cache = match kind {
-            CacheKind::ApiKey => CacheName::Keys,
-            CacheKind::Configuration => CacheName::Configuration,
-            CacheKind::Statistics => CacheName::Analytics,
-        };
         let result = if hit { CacheResult::Hit } else { CacheResult::Miss };
-        self.0.cache_requests.get((cache, result)).inc();
+        self.0.cache_requests.get((cache_name(kind), result)).inc();
+    }
+
+    fn evicted(&self, kind: CacheKind) {
+        self.0.cache_evictions.get(cache_name(kind)).inc();
     }
 
     fn degraded(&self, degraded: bool) {
         self.0.coordination_degraded.set(f64::from(u8::from(degraded)));
+    }
+}
+
+const fn cache_name(kind: CacheKind) -> CacheName {
+    match kind {
+        CacheKind::ApiKey => CacheName::Keys,
+        CacheKind::Configuration => CacheName::Configuration,
+        CacheKind::Statistics => CacheName::Analytics,
+        CacheKind::List => CacheName::Lists,
+    }
+}
+
+/// Reads the size of the cache whenever metrics are asked for.
+pub(crate) fn sample_cache(metrics: &Metrics, cache: &Arc<dyn Cache>) {
+    for kind in CacheKind::ALL {
+        let cache = cache.clone();
+        metrics.cache_bytes.get(cache_name(kind)).sample_with(move || Some(cache.bytes(kind) as f64));
     }
 }
 

@@ -1,8 +1,10 @@
 //! `spillway serve`: reads settings, opens the parts, wires them, runs, drains.
 
+mod console;
 mod first_key;
 mod parts;
 mod periodic;
+mod retention;
 mod stopping;
 mod tls;
 
@@ -13,8 +15,8 @@ use std::sync::atomic::Ordering;
 use spillway_settings::{Environment, Loaded, Settings, SettingsWarning};
 use spillway_store::StoreErrorKind;
 use spillway_telemetry::Metrics;
-use spillway_webhook_api::{Committer, CurrentRouting};
-use spillway_worker::{StopSignal, Worker};
+use spillway_webhook_api::{Committer, CurrentRouting, Sampler, Streams};
+use spillway_worker::{ReplayRunner, ReplaySettings, StopSignal, Worker};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
@@ -34,10 +36,14 @@ pub(crate) enum StartError {
     Store { url: String, source: spillway_store::StoreError },
     #[error("the role {role} needs PostgreSQL: set store.url to postgres://…, or run one process with the role all")]
     RoleNeedsPostgres { role: &'static str },
+    #[error(
+        "store.replica_url is set, and events are kept in SQLite, which has no replicas: leave it out, or set store.url to postgres://…"
+    )]
+    ReplicaNeedsPostgres,
     #[error("the configuration cannot be read or written ({})", .0.code())]
     Configuration(#[from] spillway_store::StoreError),
     #[error(transparent)]
-    Declared(#[from] crate::declared::UnknownName),
+    Declared(#[from] crate::declared::DeclaredError),
     #[error("{0} (settings_lease_too_short)")]
     LeaseTooShort(String),
     #[error("the Redis URL cannot be used")]
@@ -157,6 +163,10 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<Instant, StartError> {
         );
         tokio::spawn(worker.run())
     });
+    let replays = settings.server.role.delivers().then(|| {
+        let (store, clock) = (parts.store.clone(), parts.clock.clone());
+        tokio::spawn(ReplayRunner::new(ReplaySettings::default(), store, clock, stop_intake.clone()).run())
+    });
     let (committer, commit) = Committer::new(
         parts::committer(&settings),
         parts.store.clone(),
@@ -164,15 +174,27 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<Instant, StartError> {
         parts.clock.clone(),
         parts.metrics.clone(),
     );
-    let committer = tokio::spawn(committer.run());
+    let feed = parts.feed(&settings, configuration.clone());
+    let committer = tokio::spawn(committer.with_feed(feed.clone()).run());
     let depth = commit.watch_depth();
     parts.metrics.intake_queue_depth.sample_with(move || depth().map(|depth| depth as f64));
+    let for_retention = configuration.clone();
     let routing = CurrentRouting::follow(configuration, parts.metrics.clone(), secrets.clone());
-    let gateway = Arc::new(parts.gateway(&settings, commit, routing, secrets, guard.tracer()));
-    let router = spillway_webhook_api::router(gateway.clone());
+    let performance = parts::performance(&settings, address);
+    let streams = Streams::new(feed, settings.server.max_streams, &parts.metrics);
+    let gateway = Arc::new(parts.gateway(&settings, commit, routing, secrets, guard.tracer(), performance, streams));
+    let sampler = tokio::spawn(Sampler::new(gateway.clone()).run(stop_intake.clone()));
+    let api = spillway_webhook_api::router(gateway.clone());
+    let console = console::router(&parts, &settings, api, stop_intake.clone()).await;
+    let router = spillway_webhook_api::router_with(gateway.clone(), console);
     let server =
         tokio::spawn(spillway_webhook_api::serve(listener, tls, router, parts::server(&settings), stop_intake.clone()));
     let periodic = periodic::start(&parts, parts::pool_limits(&settings), stop_intake.clone());
+    if settings.server.role.serves_api() {
+        retention::start(&parts, &settings.retention, for_retention, stop_intake.clone());
+        let prewarm = spillway_webhook_api::prewarm(gateway.clone());
+        tokio::spawn(stop_intake.clone().run_until_cancelled_owned(prewarm));
+    }
     // Before anybody is told that it runs, and may ask it to stop.
     let signals = Signals::listen().map_err(StartError::Signals)?;
     let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
@@ -184,11 +206,16 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<Instant, StartError> {
 
     tracing::info!("stopping: no new requests, those under way finish");
     gateway.stopping.store(true, Ordering::Relaxed);
+    gateway.streams.close();
     stop_intake.cancel();
     let times = Stopping::within(settings.server.drain_timeout, Instant::now());
     join("the server", server, times.worker.attempts).await;
+    join("the sampler", sampler, times.worker.attempts).await;
     drop(gateway);
     join("the periodic work", periodic, times.worker.attempts).await;
+    if let Some(replays) = replays {
+        join("the replays", replays, times.worker.attempts).await;
+    }
     stop_worker.stop(times.worker);
     if let Some(worker) = worker {
         join("the worker", worker, times.store).await;

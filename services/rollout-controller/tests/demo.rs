@@ -47,3 +47,8 @@ fn a_slow_version_is_taken_back() {
 fn a_version_that_crashes_is_taken_back() {
     demo("crash");
 }
+
+#[test]
+fn a_version_that_leaks_memory_is_taken_back() {
+    demo("leak");
+}

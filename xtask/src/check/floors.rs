@@ -22,12 +22,14 @@ const CRATES: &[(&str, Floor)] = &[
     ("crates/model", Floor::Level(0)),
     ("crates/signature", Floor::Level(0)),
     ("crates/slo", Floor::Level(0)),
+    ("crates/performance", Floor::Level(0)),
     ("crates/store", Floor::Level(1)),
     ("crates/coordination", Floor::Level(1)),
     ("crates/telemetry", Floor::Level(1)),
     ("crates/settings", Floor::Level(1)),
     ("crates/report", Floor::Level(1)),
     ("crates/rollout", Floor::Level(1)),
+    ("crates/transform", Floor::Level(1)),
     ("crates/webhook-api", Floor::Level(2)),
     ("crates/worker", Floor::Level(2)),
     ("crates/console", Floor::Level(2)),
@@ -35,18 +37,20 @@ const CRATES: &[(&str, Floor)] = &[
     ("crates/rollout-drivers", Floor::Level(2)),
     ("crates/testkit", Floor::Beside),
     ("crates/devtools", Floor::Workbench),
+    ("crates/monitoring", Floor::Workbench),
     ("xtask", Floor::Beside),
 ];
 
 /// Drivers, and the one crate that may name them.
-const ONLY_IN: &[(&str, &str)] = &[("sqlx", "crates/store"), ("redis", "crates/coordination")];
+const ONLY_IN: &[(&str, &str)] =
+    &[("sqlx", "crates/store"), ("redis", "crates/coordination"), ("augurs", "crates/performance")];
 
 /// Features that bring a concrete engine, which applications must not choose.
 const ENGINES: &[(&str, &[&str])] =
     &[("spillway-store", &["sqlite", "postgres"]), ("spillway-coordination", &["redis"])];
 
 /// Contracts without I/O, which stand above the words they use: held to the rules of floor 0.
-const PURE_CONTRACTS: &[&str] = &["crates/rollout"];
+const PURE_CONTRACTS: &[&str] = &["crates/rollout", "crates/transform"];
 
 /// Crates that must not be reached, by any path of normal dependencies.
 const PURE_NEVER_REACHES: &[&str] = &["tokio"];

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use moka::notification::RemovalCause;
 use moka::sync::Cache as Map;
 use tokio::time::Instant;
 
@@ -26,7 +27,18 @@ struct Entry {
 impl LocalCache {
     pub(crate) fn new(settings: &CoordinationSettings) -> Self {
         let share = settings.cache_bytes / CacheKind::ALL.len() as u64;
-        let map = |_| Map::<Box<str>, _>::builder().max_capacity(share).weigher(|key, entry| weigh(key, entry)).build();
+        let map = |kind| {
+            let observer = settings.observer.clone();
+            Map::<Box<str>, _>::builder()
+                .max_capacity(share)
+                .weigher(|key, entry| weigh(key, entry))
+                .eviction_listener(move |_, entry: Entry, cause| {
+                    if cause == RemovalCause::Size && entry.expires_at > Instant::now() {
+                        observer.evicted(kind);
+                    }
+                })
+                .build()
+        };
         Self { maps: CacheKind::ALL.map(map) }
     }
 
@@ -56,6 +68,11 @@ impl LocalCache {
         for map in &self.maps {
             map.invalidate_all();
         }
+    }
+
+    pub(crate) fn bytes(&self, kind: CacheKind) -> u64 {
+        self.map(kind).run_pending_tasks();
+        self.map(kind).weighted_size()
     }
 
     fn map(&self, kind: CacheKind) -> &Map<Box<str>, Entry> {
@@ -94,6 +111,10 @@ impl Cache for InProcessCache {
     async fn invalidate(&self, kind: CacheKind, key: &str) {
         self.local.forget(kind, key);
     }
+
+    fn bytes(&self, kind: CacheKind) -> u64 {
+        self.local.bytes(kind)
+    }
 }
 
 #[cfg(test)]
@@ -112,15 +133,32 @@ mod tests {
         }
     }
 
+    #[derive(Default)]
+    struct Evictions(std::sync::atomic::AtomicUsize);
+
+    impl CoordinationObserver for Evictions {
+        fn evicted(&self, kind: CacheKind) {
+            assert_eq!(kind, CacheKind::Statistics);
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
     #[test]
-    fn memory_stays_within_its_bound() {
-        let cache = LocalCache::new(&CoordinationSettings { cache_bytes: 3 << 20, ..CoordinationSettings::default() });
+    fn memory_stays_within_its_bound_and_what_made_room_is_told() {
+        let evictions = Arc::new(Evictions::default());
+        let bounds = CoordinationSettings { cache_bytes: 4 << 20, observer: evictions.clone(), ..Default::default() };
+        let cache = LocalCache::new(&bounds);
         for n in 0..200 {
             let value = Bytes::from(vec![0; 100 << 10]);
             cache.put(CacheKind::Statistics, &n.to_string(), value, CacheKind::Statistics.ttl());
         }
-        let map = cache.map(CacheKind::Statistics);
-        map.run_pending_tasks();
-        assert!(map.weighted_size() <= 1 << 20, "{}", map.weighted_size());
+        let bytes = cache.bytes(CacheKind::Statistics);
+        assert!(bytes <= 1 << 20, "{bytes}");
+        assert_eq!(cache.bytes(CacheKind::List), 0);
+        let kept = usize::try_from(bytes >> 10).unwrap_or_default() / 100;
+        assert_eq!(evictions.0.load(std::sync::atomic::Ordering::SeqCst), 200 - kept);
+        cache.forget(CacheKind::Statistics, "199");
+        cache.bytes(CacheKind::Statistics);
+        assert_eq!(evictions.0.load(std::sync::atomic::Ordering::SeqCst), 200 - kept, "what is forgotten made no room");
     }
 }

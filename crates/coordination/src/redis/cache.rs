@@ -135,4 +135,8 @@ impl Cache for RedisCache {
         commands.cmd("PUBLISH").arg(self.bus.invalidation_channel()).arg(message).ignore();
         self.ask::<()>(&commands).await;
     }
+
+    fn bytes(&self, kind: CacheKind) -> u64 {
+        self.invalidations.front.bytes(kind)
+    }
 }

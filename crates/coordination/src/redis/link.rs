@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::socket2::TcpKeepalive;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, RedisError, RedisResult};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
+use super::place::Place;
 use super::throttle::Throttle;
 use crate::{CoordinationObserver, RedisSettings};
 
@@ -23,12 +23,26 @@ const LONGEST_RETRY: Duration = Duration::from_secs(2);
 /// A connection that lived this long starts the backoff afresh.
 const STEADY_AFTER: Duration = Duration::from_secs(5);
 /// So that a network that drops idle connections silently is noticed on the ones that only listen.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// The Redis URL cannot be used. The message does not repeat it: it may hold a password.
 #[derive(Debug, thiserror::Error)]
-#[error("the Redis URL is not valid: write redis://host:6379, rediss://host:6379 for TLS, or unix:///path/to/socket")]
-pub struct InvalidRedisUrl(#[source] RedisError);
+#[error(
+    "the Redis URL is not valid: write redis://host:6379, rediss://host:6379 for TLS, unix:///path/to/socket, or \
+     redis+sentinel://host:26379,host:26379/service"
+)]
+pub struct InvalidRedisUrl(#[source] Option<RedisError>);
+
+impl InvalidRedisUrl {
+    pub(super) const fn because(error: RedisError) -> Self {
+        Self(Some(error))
+    }
+
+    /// It begins as one of sentinels and does not go on so.
+    pub(super) const fn sentinel() -> Self {
+        Self(None)
+    }
+}
 
 /// A connection that answered when last looked at.
 #[derive(Clone)]
@@ -39,7 +53,7 @@ pub(super) struct Live {
 
 /// The shared connection. Down from the moment that it breaks or stops answering, until a new one has passed a probe.
 pub(super) struct Link {
-    client: Client,
+    place: Place,
     probe_key: String,
     /// Longest wait for an answer, unless the caller has a shorter one.
     pub(super) answer_timeout: Duration,
@@ -52,16 +66,8 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(settings: &RedisSettings) -> Result<Self, InvalidRedisUrl> {
-        let url = settings.url.expose();
-        if url.starts_with("rediss:") {
-            // The driver takes its cryptography from the process. An error says that the program has chosen one already.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let info = url.into_connection_info().map_err(InvalidRedisUrl)?;
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-        let tcp = info.tcp_settings().clone().set_nodelay(true).set_keepalive(keepalive);
         Ok(Self {
-            client: Client::open(info.set_tcp_settings(tcp)).map_err(InvalidRedisUrl)?,
+            place: Place::new(settings.url.expose())?,
             probe_key: format!("{}probe", settings.key_prefix),
             answer_timeout: settings.answer_timeout,
             live: watch::Sender::new(None),
@@ -130,12 +136,13 @@ impl Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(longest_answer));
-        within(CONNECT_TIMEOUT, self.client.get_multiplexed_async_connection_with_config(&config)).await
+        let connect = async { self.place.client().await?.get_multiplexed_async_connection_with_config(&config).await };
+        within(CONNECT_TIMEOUT, connect).await
     }
 
     /// A further connection that subscribes.
     pub(super) async fn open_subscriber(&self) -> RedisResult<redis::aio::PubSub> {
-        within(CONNECT_TIMEOUT, self.client.get_async_pubsub()).await
+        within(CONNECT_TIMEOUT, async { self.place.client().await?.get_async_pubsub().await }).await
     }
 
     /// One attempt to connect, before [`Link::supervise`] runs.

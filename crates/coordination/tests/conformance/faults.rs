@@ -6,7 +6,7 @@ use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use spillway_coordination::{CacheKind, Coordination, RedisSettings};
 use spillway_model::Rate;
-use spillway_testkit::{Redis, wait_until};
+use spillway_testkit::{Redis, Sentinel, wait_until};
 
 use crate::nodes::{SOON, delivery, node, node_with, number, pop, push};
 
@@ -269,4 +269,26 @@ async fn prefixes_keep_installations_apart() {
     assert!(a.rate.check("key", one_an_hour()).await.allowed && other.rate.check("key", one_an_hour()).await.allowed);
     a.cache.put(CacheKind::ApiKey, "key", Bytes::from_static(b"1")).await;
     assert_eq!(other.cache.get(CacheKind::ApiKey, "key").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_the_nodes_work_with_the_new_master() {
+    let mut master = Redis::start().await;
+    let replica = master.start_replica().await;
+    wait_until("a replica that follows", SOON, async || replica.says("master_link_status:up").await).await;
+    let sentinel = Sentinel::watch(&master).await;
+    wait_until("a sentinel that knows both", SOON, async || sentinel.knows_a_replica().await).await;
+    let settings = || RedisSettings { answer_timeout: SOON, check_timeout: SOON, ..RedisSettings::at(sentinel.url()) };
+    let (a, seen) = node_with(settings()).await;
+    let (b, _) = node_with(settings()).await;
+    works_with_redis(&a, &b).await;
+    master.kill().await;
+    wait_until("the replica to be the master", SOON, async || replica.says("role:master").await).await;
+    wait_until("both to work again", SOON, async || {
+        a.ready.is_healthy() && b.ready.is_healthy() && seen.degraded.lock().ends_with(&[true, false])
+    })
+    .await;
+    a.cache.put(CacheKind::Statistics, "after", Bytes::from_static(b"1")).await;
+    let shared = async || b.cache.get(CacheKind::Statistics, "after").await.is_some();
+    wait_until("a value on the new master", SOON, shared).await;
 }

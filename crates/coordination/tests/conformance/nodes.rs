@@ -76,6 +76,7 @@ fn small(observer: Arc<Seen>) -> CoordinationSettings {
 /// The delivery number `n`, with a payload of its own.
 pub(crate) fn delivery(n: u128) -> Claimed {
     let event = Event {
+        quarantine: None,
         id: EventId::from_u128(n << 80),
         source: SourceId::from_u128(n + 1),
         event_type: (!n.is_multiple_of(2)).then(|| format!("type-{n}").into()),
@@ -84,6 +85,7 @@ pub(crate) fn delivery(n: u128) -> Claimed {
         trace: n.is_multiple_of(3).then_some(TraceContext { trace_id: n + 1, span_id: 7, flags: 1 }),
     };
     Claimed {
+        order: None,
         id: event.id.delivery(1),
         destination: DestinationId::from_u128(n + 2),
         connection: ConnectionId::from_u128(n + 3),

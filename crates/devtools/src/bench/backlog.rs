@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use spillway_model::{Configuration, Event, HeaderBlock, IdGenerator, NewDelivery, NewEvent, SystemClock};
+use spillway_model::{Configuration, Event, HeaderBlock, IdGenerator, NewDelivery, NewEvent, OrderKey, SystemClock};
 
 use super::client::{Seen, open_loop, open_loop_until};
 use super::intake::{OPEN_LOOP_CONNECTIONS, check};
@@ -90,6 +90,15 @@ async fn load_until_drained(
 
 /// Stores events whose deliveries have been due for a while.
 pub(crate) async fn fill(ground: &Ground, overdue: usize) -> Result<(), Failure> {
+    fill_with(ground, overdue, |_| None).await
+}
+
+/// The same, each delivery with what it must stay in order with.
+pub(crate) async fn fill_with(
+    ground: &Ground,
+    overdue: usize,
+    order_of: impl Fn(usize) -> Option<OrderKey>,
+) -> Result<(), Failure> {
     let store = ground.open_store().await?;
     let configuration = store.configuration().await?;
     let ids = IdGenerator::random(Arc::new(SystemClock));
@@ -98,7 +107,8 @@ pub(crate) async fn fill(ground: &Ground, overdue: usize) -> Result<(), Failure>
     }
     for begun in (0..overdue).step_by(BATCH) {
         let batch = BATCH.min(overdue - begun);
-        let events = (0..batch).map(|_| event(&ids, &configuration)).collect::<Option<_>>();
+        let event = |n| event(&ids, &configuration, order_of(begun + n));
+        let events = (0..batch).map(event).collect::<Option<_>>();
         store.append(events.ok_or("the gateway has no source, destination or connection")?).await?;
     }
     store.close().await;
@@ -110,13 +120,14 @@ pub(crate) async fn fill(ground: &Ground, overdue: usize) -> Result<(), Failure>
     Ok(())
 }
 
-fn event(ids: &IdGenerator, configuration: &Configuration) -> Option<NewEvent> {
+fn event(ids: &IdGenerator, configuration: &Configuration, order: Option<OrderKey>) -> Option<NewEvent> {
     let connection = configuration.connections.first()?;
     let id = ids.event();
     let headers = HeaderBlock::encode([("content-type", &b"application/json"[..])]);
     let body = Bytes::from(vec![b'x'; 1_024]);
-    let event = Event { id, source: connection.source, event_type: None, headers, body, trace: None };
+    let event = Event { quarantine: None, id, source: connection.source, event_type: None, headers, body, trace: None };
     let delivery = NewDelivery {
+        order,
         id: id.delivery(0),
         destination: connection.destination,
         connection: connection.id,

@@ -42,11 +42,18 @@ async fn round(store: &Arc<dyn Store>, duration: std::time::Duration) -> Result<
                     let event = |_| {
                         let id = ids.event();
                         let (headers, body) = (headers.clone(), body.clone());
-                        let event = Event { id, source, event_type: None, headers, body, trace: None };
+                        let event =
+                            Event { quarantine: None, id, source, event_type: None, headers, body, trace: None };
                         let due_at = event.received_at() + 60_000;
                         let id = id.delivery(0);
-                        let delivery =
-                            spillway_model::NewDelivery { id, destination, connection, due_at, generation: 1 };
+                        let delivery = spillway_model::NewDelivery {
+                            order: None,
+                            id,
+                            destination,
+                            connection,
+                            due_at,
+                            generation: 1,
+                        };
                         NewEvent { event: Arc::new(event), idempotency: None, deliveries: vec![delivery] }
                     };
                     stored += store.append((0..BATCH).map(event).collect()).await?.len();

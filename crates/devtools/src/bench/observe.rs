@@ -11,7 +11,13 @@ use crate::Failure;
 impl Bench {
     /// Asks the API, with the admin key. Returns the body.
     pub(crate) async fn ask(&self, method: &str, path: &str) -> Result<String, Failure> {
-        ask(self.address()?, method, path, &format!("authorization: Bearer {}\r\n", self.admin_key()?)).await
+        ask(self.address()?, method, path, &format!("authorization: Bearer {}\r\n", self.admin_key()?), "").await
+    }
+
+    /// The same with a JSON body and a JSON answer.
+    pub(crate) async fn ask_with(&self, method: &str, path: &str, body: &str) -> Result<serde_json::Value, Failure> {
+        let headers = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", self.admin_key()?);
+        Ok(serde_json::from_str(&ask(self.address()?, method, path, &headers, body).await?)?)
     }
 
     /// SQL statements of these kinds that the gateway had its database execute, by its own count.
@@ -20,6 +26,14 @@ impl Bench {
             serde_json::from_str(&self.ask("GET", "/api/v1/monitoring/database/pool").await?)?;
         let of = |kind: &&str| pool["statements"][kind].as_u64().ok_or("the gateway does not count its statements");
         Ok(kinds.iter().map(of).sum::<Result<u64, _>>()? as f64)
+    }
+
+    /// The value of this series now; its name with its labels.
+    pub(crate) async fn metric(&self, series: &str) -> Result<f64, Failure> {
+        let text = metrics(self.address()?).await?;
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let value = line.and_then(|line| line.split_whitespace().next()).ok_or("a metric is missing")?;
+        Ok(value.parse()?)
     }
 
     /// How often the gateway has called its store for this kind of work.
@@ -53,13 +67,15 @@ impl Bench {
 
 /// Every metric of the node at `address`, as text.
 pub(super) async fn metrics(address: SocketAddr) -> Result<String, Failure> {
-    ask(address, "GET", "/metrics", "").await
+    ask(address, "GET", "/metrics", "", "").await
 }
 
-async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Result<String, Failure> {
+async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Result<String, Failure> {
     let mut stream = TcpStream::connect(address).await?;
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nhost: bench\r\n{headers}content-length: 0\r\nconnection: close\r\n\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: bench\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;

@@ -98,6 +98,7 @@ fn record(seen: &mut Histogram<u64>, since: Instant) {
 fn delivery() -> Claimed {
     let ids = IdGenerator::random(Arc::new(SystemClock));
     let event = Event {
+        quarantine: None,
         id: ids.event(),
         source: ids.source(),
         event_type: None,
@@ -106,6 +107,7 @@ fn delivery() -> Claimed {
         trace: None,
     };
     Claimed {
+        order: None,
         id: event.id.delivery(0),
         destination: ids.destination(),
         connection: ids.connection(),

@@ -103,6 +103,13 @@ impl Ground {
         Ok(Bench { gateway, worker: nodes.pop(), ground: self })
     }
 
+    /// Changes a line of the settings, for the next start.
+    pub(crate) fn edit_settings(&self, from: &str, to: &str) -> Result<(), Failure> {
+        let text = std::fs::read_to_string(&self.config)?;
+        std::fs::write(&self.config, text.replacen(from, to, 1))?;
+        Ok(())
+    }
+
     /// The store itself, while no gateway has it open.
     pub(crate) async fn open_store(&self) -> Result<Arc<dyn Store>, Failure> {
         Ok(match &self.postgres {

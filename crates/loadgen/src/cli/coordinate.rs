@@ -79,6 +79,7 @@ pub(super) async fn run(arguments: CoordinateArgs) -> Result<u8, Failure> {
     let job = Job::new(&arguments.file, &arguments.load.overrides(environment)?)?;
     let baseline = arguments.results.baseline()?;
     let publisher = Publisher::new(&arguments.publish.receivers()).map_err(Failure::configuration)?;
+    let gateways = arguments.results.gateways()?;
     let mut observer = Observer::new(arguments.observe.sources()).await.map_err(Failure::configuration)?;
     for warning in plan.warnings.iter().map(String::as_str).chain(observer.warnings().iter().map(|text| text.as_ref()))
     {
@@ -113,7 +114,8 @@ pub(super) async fn run(arguments: CoordinateArgs) -> Result<u8, Failure> {
     let merged = merged.map_err(failure)?;
     let mut summary = RunSummary::new(&merged.outcome, merged.timeline, meta);
     summary.observed = observed;
-    let code = run::finish(&summary, &arguments.results, baseline.as_ref(), publisher, arguments.output).await?;
+    let code =
+        run::finish(&summary, &arguments.results, baseline.as_ref(), (publisher, gateways), arguments.output).await?;
     merged.teardown.map_err(|error| Failure::scenario(format!("teardown failed: {error}")))?;
     Ok(code)
 }

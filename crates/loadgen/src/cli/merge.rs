@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &MergeArgs) -> Result<u8, Failure> {
     let read = |path: &PathBuf| results::read(path).map_err(Failure::configuration);
     let parts = arguments.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let merged = results::merge(&parts).map_err(Failure::configuration)?;
-    arguments.results.write(&merged, arguments.results.baseline()?.as_ref())?;
+    arguments.results.write_again(&merged, arguments.results.baseline()?.as_ref())?;
     match arguments.output {
         Output::Text => anstream::print!("{}", results::terminal(&merged)),
         Output::Json => anstream::println!("{}", merged.to_json()),

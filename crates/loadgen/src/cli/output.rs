@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
+use url::Url;
 
 use super::Failure;
+use crate::publish::{Gateway, PublishError, Secret};
 use crate::results::{self, RunSummary};
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Results")]
 pub(super) struct ResultArgs {
-    /// Write a result: json, html, csv, ndjson, junit or markdown (which is appended to); may be repeated
+    /// Write a result: json, html, csv, ndjson, junit or markdown (which is appended to); or tell a Spillway gateway of it, as
+    /// gateway=URL. May be repeated
     #[arg(long = "out", value_name = "KIND=FILE")]
     out: Vec<OutFile>,
     /// Write the end of test summary in k6's shape
@@ -23,6 +26,9 @@ pub(super) struct ResultArgs {
     /// Where the target runs, for the SLO file's overrides and for those who are told
     #[arg(long, env = "ENVIRONMENT", value_name = "NAME")]
     environment: Option<String>,
+    /// Key of the API of the gateways that are told, with scope write
+    #[arg(long, env = "SPILLWAY_API_KEY", hide_env_values = true, value_name = "KEY")]
+    gateway_key: Option<Secret>,
 }
 
 impl ResultArgs {
@@ -40,6 +46,25 @@ impl ResultArgs {
         self.out.iter().find(|out| out.kind == Kind::Html).map(|out| out.path.display().to_string())
     }
 
+    /// The gateways to tell, before anything runs.
+    pub(super) fn gateways(&self) -> Result<Vec<Gateway>, Failure> {
+        let urls = self.out.iter().filter(|out| out.kind == Kind::Gateway).map(|out| {
+            let url = out.path.to_str().and_then(|url| Url::parse(url).ok()).ok_or(PublishError::Gateway)?;
+            Gateway::new(&url, self.gateway_key.as_ref())
+        });
+        urls.collect::<Result<_, _>>().map_err(Failure::configuration)
+    }
+
+    /// Writes the files of a result that was read.
+    pub(super) fn write_again(&self, summary: &RunSummary, baseline: Option<&RunSummary>) -> Result<(), Failure> {
+        if self.out.iter().any(|out| out.kind == Kind::Gateway) {
+            return Err(Failure::configuration(
+                "a gateway is told of a run at its end: give --out gateway=URL to `run`",
+            ));
+        }
+        self.write(summary, baseline)
+    }
+
     pub(super) fn write(&self, summary: &RunSummary, baseline: Option<&RunSummary>) -> Result<(), Failure> {
         for OutFile { kind, path } in &self.out {
             let text = match kind {
@@ -48,6 +73,7 @@ impl ResultArgs {
                 Kind::Ndjson => results::ndjson(summary),
                 Kind::Junit => results::junit(summary),
                 Kind::Json => summary.to_json(),
+                Kind::Gateway => continue,
                 Kind::Markdown => {
                     results::append_markdown(path, summary).map_err(|error| unwritten(path, &error))?;
                     continue;
@@ -81,15 +107,17 @@ enum Kind {
     Ndjson,
     Junit,
     Markdown,
+    Gateway,
 }
 
-const KINDS: [(&str, Kind); 6] = [
+const KINDS: [(&str, Kind); 7] = [
     ("json", Kind::Json),
     ("html", Kind::Html),
     ("csv", Kind::Csv),
     ("ndjson", Kind::Ndjson),
     ("junit", Kind::Junit),
     ("markdown", Kind::Markdown),
+    ("gateway", Kind::Gateway),
 ];
 
 impl FromStr for OutFile {

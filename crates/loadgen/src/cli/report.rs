@@ -18,7 +18,7 @@ pub(super) struct ReportArgs {
 
 pub(super) fn run(arguments: &ReportArgs) -> Result<u8, Failure> {
     let summary = results::read(&arguments.result).map_err(Failure::configuration)?;
-    arguments.results.write(&summary, arguments.results.baseline()?.as_ref())?;
+    arguments.results.write_again(&summary, arguments.results.baseline()?.as_ref())?;
     anstream::print!("{}", results::terminal(&summary));
     Ok(0)
 }

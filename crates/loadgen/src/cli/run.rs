@@ -16,7 +16,7 @@ use super::{Failure, Output, control};
 use crate::engine::Engine;
 use crate::metrics::{Registry, RegistrySettings};
 use crate::observe::Observer;
-use crate::publish::Publisher;
+use crate::publish::{Gateway, Publisher};
 use crate::results::{self, Meta, RunSummary};
 
 #[derive(Debug, Args)]
@@ -65,6 +65,7 @@ pub(super) async fn run(arguments: RunArgs) -> Result<u8, Failure> {
     let prepared = Prepared::new(&options, &plan, folder, arguments.access.access())?;
     let baseline = arguments.results.baseline()?;
     let publisher = Publisher::new(&arguments.publish.receivers()).map_err(Failure::configuration)?;
+    let gateways = arguments.results.gateways()?;
     for warning in &plan.warnings {
         anstream::eprintln!("warning: {warning}");
     }
@@ -101,7 +102,7 @@ pub(super) async fn run(arguments: RunArgs) -> Result<u8, Failure> {
     let outcome = outcome.map_err(Failure::scenario)?;
     let mut summary = RunSummary::new(&outcome, registry.timeline(), meta);
     summary.observed = observed;
-    let code = finish(&summary, &arguments.results, baseline.as_ref(), publisher, arguments.output).await?;
+    let code = finish(&summary, &arguments.results, baseline.as_ref(), (publisher, gateways), arguments.output).await?;
     torn_down.map_err(|error| Failure::scenario(format!("teardown failed: {error}")))?;
     Ok(code)
 }
@@ -111,12 +112,21 @@ pub(super) async fn finish(
     summary: &RunSummary,
     arguments: &ResultArgs,
     baseline: Option<&RunSummary>,
-    publisher: Publisher,
+    (publisher, gateways): (Publisher, Vec<Gateway>),
     output: Output,
 ) -> Result<u8, Failure> {
     arguments.write(summary, baseline)?;
     for problem in publisher.publish(&summary.facts(arguments.environment(), arguments.report())).await {
         anstream::eprintln!("warning: {problem}");
+    }
+    if !gateways.is_empty() {
+        let comparison = baseline.map(|baseline| results::compare(baseline, summary));
+        let published = summary.published(arguments.environment(), comparison.as_ref());
+        for gateway in gateways {
+            if let Some(problem) = gateway.publish(&published).await {
+                anstream::eprintln!("warning: {problem}");
+            }
+        }
     }
     match output {
         Output::Text => {

@@ -181,6 +181,40 @@ async fn a_receiver_that_says_nothing_is_given_up() {
     drop(listener);
 }
 
+/// A gateway that keeps what it is sent.
+async fn gateway() -> (String, Posted) {
+    let kept = Posted::default();
+    let take =
+        async |State(kept): State<Posted>, headers: axum::http::HeaderMap, uri: axum::http::Uri, body: String| {
+            if headers["authorization"] != "Bearer spk_right" {
+                return (StatusCode::FORBIDDEN, "scope_insufficient");
+            }
+            kept.lock().push((uri.path().to_owned(), serde_json::from_str(&body).unwrap()));
+            (StatusCode::NO_CONTENT, "")
+        };
+    let router = Router::new().route("/base/api/v1/load-tests/{id}", axum::routing::put(take));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/base/", listener.local_addr().unwrap());
+    let router = router.with_state(kept.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, kept)
+}
+
+#[tokio::test]
+async fn a_gateway_gets_the_result_and_what_fails_is_a_warning() {
+    let (url, kept) = gateway().await;
+    let url = Url::parse(&url).unwrap();
+    let result = crate::results::Published { id: "smoke-1".to_owned(), body: json!({"name": "smoke"}) };
+    let right = Gateway::new(&url, secret("spk_right").as_ref()).unwrap();
+    assert_eq!(right.publish(&result).await, None);
+    assert_eq!(*kept.lock(), [("/base/api/v1/load-tests/smoke-1".to_owned(), json!({"name": "smoke"}))]);
+    let wrong = Gateway::new(&url, secret("spk_hunter2").as_ref()).unwrap();
+    let warning = wrong.publish(&result).await.unwrap();
+    assert_eq!(warning, "the result is not in the gateway: it answered 403 Forbidden: scope_insufficient");
+    assert!(matches!(Gateway::new(&url, None), Err(PublishError::GatewayKey)));
+    assert!(matches!(Gateway::new(&Url::parse("ftp://x").unwrap(), None), Err(PublishError::Gateway)));
+}
+
 #[test]
 fn addresses_nothing_can_be_sent_to_are_refused_unprinted() {
     let wrong = [

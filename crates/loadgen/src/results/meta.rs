@@ -14,7 +14,8 @@ use crate::options::{Description, ExecutorPlan, Plan, ScenarioPlan, Spacing, Sta
 const MOST_ARGUMENTS: usize = 200;
 
 /// Flags whose values let somebody in or may hold a secret, and are never kept.
-const SECRET_FLAGS: [&str; 6] = ["--secret", "--token", "--header", "-H", "--slack-webhook", "--pushgateway"];
+const SECRET_FLAGS: [&str; 8] =
+    ["--secret", "--api-key", "--gateway-key", "--token", "--header", "-H", "--slack-webhook", "--pushgateway"];
 
 /// What was run, when, where, and by which version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -10,7 +10,8 @@ use spillway_rollout::observed::{Command, CommandAction};
 use tokio::time::{Instant, sleep};
 
 use super::source::{Source, SourceArgs};
-use super::{Failure, OTHER, duration, say};
+use super::{Failure, duration, say};
+use crate::code::Code;
 use crate::people::{Headline, View};
 
 /// Time between two looks whether it was carried out.
@@ -88,10 +89,10 @@ pub(super) async fn approve(arguments: CommandArgs) -> Result<u8, Failure> {
 pub(super) async fn override_budget(arguments: OverrideArgs) -> Result<u8, Failure> {
     let length = arguments.length;
     if length.is_zero() || length > LONGEST_OVERRIDE {
-        return Err(Failure::usage("--for is more than nothing and at most 7d: an exception ends by itself"));
+        return Err(Failure::argument("--for is more than nothing and at most 7d: an exception ends by itself"));
     }
     if arguments.command.reason.as_ref().is_none_or(|reason| reason.trim().is_empty()) {
-        return Err(Failure::usage(
+        return Err(Failure::argument(
             "an exception from a frozen budget needs a --reason: it is kept for those who ask later",
         ));
     }
@@ -110,15 +111,14 @@ async fn tell(arguments: CommandArgs, action: CommandAction) -> Result<u8, Failu
         return say(&absent.map_or_else(|| "given\n".to_owned(), |absent| format!("given: {absent}\n")));
     }
     if let Some(absent) = absent {
-        anstream::eprintln!("given, and not carried out: {absent}");
-        return Ok(OTHER);
+        return Err(Failure::new(Code::CommandWaits, format!("given, and not carried out: {absent}")));
     }
     let Some(view) = applied(&source, &command.id, arguments.wait).await? else {
         let wait = spillway_report::text::span(arguments.wait.as_secs_f64() * 1e3);
-        anstream::eprintln!(
+        let message = format!(
             "given, and not carried out within {wait}: `spillway-rollout status` shows what becomes of it, --wait DURATION waits longer"
         );
-        return Ok(OTHER);
+        return Err(Failure::new(Code::CommandWaits, message));
     };
     say(&outcome(&view, &command))
 }

@@ -12,7 +12,10 @@ use spillway_rollout::ports::PortError;
 use spillway_rollout::{Plan, Slot};
 use spillway_settings::Environment;
 
+use super::console::ConsoleArgs;
 use super::{Failure, duration, logs, stop};
+use crate::code::Code;
+use crate::console::Inbox;
 use crate::gates::{GateSettings, Gates, JobLoadTester};
 use crate::http::HttpClient;
 use crate::kubernetes::{self, KubernetesError, KubernetesSettings, LeaseSettings, Parts};
@@ -48,6 +51,8 @@ pub(super) struct ControllerArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
     #[command(flatten)]
+    console: ConsoleArgs,
+    #[command(flatten)]
     logs: logs::LogArgs,
 }
 
@@ -81,17 +86,41 @@ pub(super) async fn run(arguments: ControllerArgs) -> Result<u8, Failure> {
     };
     let gatekeeper = {
         let client = client.clone();
-        Arc::new(move |plan: &Plan| {
+        let http = http.clone();
+        Arc::new(move |plan: &Plan, owner| {
             let namespace = plan.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-            let tester = Arc::new(JobLoadTester::new(client.clone(), namespace, None));
+            let tester = Arc::new(JobLoadTester::new(client.clone(), namespace, Some(owner)));
             let gates = Gates::new(http.clone(), Arc::clone(&endpoints), tester, GateSettings::default());
             Box::new(gates) as Box<dyn spillway_rollout::ports::Gatekeeper>
         })
     };
-    let parts = Parts { meter, gatekeeper, notifier: notices.clone(), clock: Arc::new(SystemClock) };
+    let console = {
+        let (client, usual) = (client.clone(), arguments.console.clone());
+        Arc::new(move |plan: &Plan| {
+            let namespace = plan.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+            let name = format!("{namespace}.{}", plan.name);
+            let inbox = ClusterInbox { client: client.clone(), namespace, name: plan.name.clone() };
+            usual.publisher(plan, &name, &http, Arc::new(inbox))
+        })
+    };
+    let parts = Parts { meter, gatekeeper, console, notifier: notices.clone(), clock: Arc::new(SystemClock) };
     let ended = kubernetes::run(client, settings, parts, stop.gently).await;
     notices.flush(LAST_WORDS).await;
     ended.map(|()| 0).map_err(failure)
+}
+
+/// The annotation in which a Rollout's commands arrive.
+struct ClusterInbox {
+    client: kube::Client,
+    namespace: String,
+    name: String,
+}
+
+#[async_trait]
+impl Inbox for ClusterInbox {
+    async fn give(&self, command: &Command) -> Result<(), PortError> {
+        kubernetes::give_command(&self.client, &self.namespace, &self.name, command).await
+    }
 }
 
 /// Where the pods of a slot are.
@@ -127,9 +156,12 @@ fn port(plan: &Plan) -> Result<u16, PortError> {
 /// How a rollout of the cluster stands, its plan, and how it stood over time, as far as its history tells.
 pub(super) async fn read(namespace: &str, name: &str) -> Result<(View, String, Series), Failure> {
     let client = kubernetes::connect().await.map_err(failure)?;
-    let (rollout, state) = kubernetes::read_state(&client, namespace, name).await.map_err(Failure::other)?;
+    let (rollout, state) = kubernetes::read_state(&client, namespace, name).await.map_err(refusal)?;
     let plan = rollout.plan().map_err(|problems| {
-        Failure::usage(format!("the rollout {name} is not carried out, because its plan is wrong: {problems}"))
+        Failure::new(
+            Code::PlanInvalid,
+            format!("the rollout {name} is not carried out, because its plan is wrong: {problems}"),
+        )
     })?;
     let at = SystemClock.now();
     let written = rollout.written().ok().and_then(|written| serde_saphyr::to_string(&written).ok());
@@ -139,14 +171,26 @@ pub(super) async fn read(namespace: &str, name: &str) -> Result<(View, String, S
 /// Tells a rollout of the cluster something.
 pub(super) async fn give(namespace: &str, name: &str, command: &Command) -> Result<(), Failure> {
     let client = kubernetes::connect().await.map_err(failure)?;
-    kubernetes::give_command(&client, namespace, name, command).await.map_err(Failure::other)
+    kubernetes::give_command(&client, namespace, name, command).await.map_err(refusal)
 }
 
 fn failure(error: KubernetesError) -> Failure {
-    match error {
-        KubernetesError::NoCluster(_) | KubernetesError::Listen { .. } => Failure::usage(error),
-        error => Failure::other(error),
-    }
+    let code = match &error {
+        KubernetesError::NoCluster(_) => Code::ClusterUnreachable,
+        KubernetesError::Listen { .. } => Code::ListenFailed,
+        KubernetesError::Lease { .. } | KubernetesError::Election => Code::LeaseUnusable,
+    };
+    Failure::new(code, error)
+}
+
+/// What the API server answered, or that it did not.
+fn refusal(error: PortError) -> Failure {
+    let code = match &error {
+        PortError::Temporary(_) => Code::ClusterUnreachable,
+        PortError::Permanent(why) if why.starts_with("there is no Rollout ") => Code::Unknown,
+        PortError::Permanent(_) => Code::ClusterRefused,
+    };
+    Failure::new(code, error)
 }
 
 fn lease(text: &str) -> Result<(String, String), String> {

@@ -8,6 +8,7 @@ use spillway_report::text::plain;
 use spillway_rollout::{Plan, Rollout};
 
 use super::Failure;
+use crate::code::Code;
 
 /// A plan has some kilobytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -23,14 +24,14 @@ impl PlanFile {
     /// Reads and checks a file; `-` is standard input.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let name = path.display();
-        let refuse = |problem: String| Failure::usage(format!("{name}: {problem}"));
+        let refuse = |problem: String| Failure::new(Code::PlanUnreadable, format!("{name}: {problem}"));
         let mut text = Vec::new();
         let read = if path.as_os_str() == "-" {
             std::io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut text)
         } else {
             File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut text))
         };
-        read.map_err(|error| Failure::usage(format!("cannot read {name}: {error}")))?;
+        read.map_err(|error| Failure::new(Code::PlanUnreadable, format!("cannot read {name}: {error}")))?;
         if text.len() as u64 > MAX_BYTES {
             return Err(refuse(format!("a plan has at most {} MiB", MAX_BYTES >> 20)));
         }
@@ -41,12 +42,13 @@ impl PlanFile {
     /// The same for a text; `name` is what errors call it.
     pub(super) fn parse(name: &str, text: String) -> Result<Self, Failure> {
         let rollout = Rollout::from_yaml(&text)
-            .map_err(|problem| Failure::usage(format!("{name} is no rollout: {}", plain(&problem.to_string(), 600))))?;
+            .map_err(|problem| format!("{name} is no rollout: {}", plain(&problem.to_string(), 600)))
+            .map_err(|message| Failure::new(Code::PlanInvalid, message))?;
         let plan = Plan::new(&rollout).map_err(|problems| {
             let lines: String =
                 problems.iter().map(|problem| format!("\n  {}", plain(&problem.to_string(), 400))).collect();
             let n_problems = spillway_report::text::counted(problems.len() as u64, "problem");
-            Failure::usage(format!("{name} has {n_problems}:{lines}"))
+            Failure::new(Code::PlanInvalid, format!("{name} has {n_problems}:{lines}"))
         })?;
         Ok(Self { rollout, plan, text })
     }

@@ -1,17 +1,15 @@
 //! A run over HTTP: its report, its status, its metrics.
 
-use std::fmt::Write as _;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
-use spillway_rollout::state::Phase;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::people::{Report, View};
+use crate::metrics::{CONTENT_TYPE, Metrics};
+use crate::people::Report;
 
 /// What is shown; `None` before the first look.
 type Shown = watch::Receiver<Option<Report>>;
@@ -45,41 +43,11 @@ async fn status(State(shown): State<Shown>) -> Response {
 
 async fn metrics(State(shown): State<Shown>) -> Response {
     let report = shown.borrow().clone();
-    let text = report.map_or_else(String::new, |report| exposition(&report.view));
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
-}
-
-/// The metrics that the controller of a cluster has for each Rollout.
-fn exposition(view: &View) -> String {
-    const PHASES: [(Phase, &str); 8] = [
-        (Phase::Idle, "idle"),
-        (Phase::Preparing, "preparing"),
-        (Phase::Progressing, "progressing"),
-        (Phase::Observing, "observing"),
-        (Phase::Succeeded, "succeeded"),
-        (Phase::RollingBack, "rollingBack"),
-        (Phase::RolledBack, "rolledBack"),
-        (Phase::Aborted, "aborted"),
-    ];
-    let mut out = String::new();
-    let name = &view.name;
-    let mut family = |metric: &str, help: &str, samples: &[(String, i64)]| {
-        // Writing to a text cannot fail.
-        let _ = writeln!(out, "# HELP {metric} {help}\n# TYPE {metric} gauge");
-        for (labels, value) in samples {
-            let _ = writeln!(out, "{metric}{{{labels}}} {value}");
-        }
-    };
-    // A plan's name is a DNS label: nothing in it has to be escaped.
-    let of = format!("rollout=\"{name}\"");
-    let phases = PHASES.map(|(phase, word)| (format!("{of},phase=\"{word}\""), i64::from(view.state.phase == phase)));
-    family("spillway_rollout_phase", "1 for the phase in which a Rollout is, 0 for the others", &phases);
-    let weight = view.rollout().map_or(0, |rollout| i64::from(rollout.weight));
-    let help = "Percent of the traffic that the candidate of a Rollout has";
-    family("spillway_rollout_weight", help, &[(of.clone(), weight)]);
-    let held = i64::from(view.state.held.is_some() || view.state.paused);
-    family("spillway_rollout_held", "1 while a Rollout waits for evidence or a person, else 0", &[(of, held)]);
-    out
+    let metrics = Metrics::on_a_host();
+    if let Some(Report { view, .. }) = report {
+        metrics.record(None, &view.name, &view.state);
+    }
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.text()).into_response()
 }
 
 #[cfg(test)]
@@ -88,7 +56,7 @@ mod tests {
 
     use super::*;
     use crate::http::HttpClient;
-    use crate::people::{Series, sample};
+    use crate::people::{Series, View, sample};
 
     #[tokio::test]
     async fn report_status_and_metrics_are_served() {

@@ -44,6 +44,6 @@ impl LogArgs {
         let filter = self.log.clone().unwrap_or_else(|| usual.to_owned());
         let settings = TelemetrySettings { logs: LogSettings { format, filter }, ..TelemetrySettings::default() };
         // Without traces the guard has nothing to keep.
-        spillway_telemetry::init(&settings).map(|_| ()).map_err(Failure::usage)
+        spillway_telemetry::init(&settings).map(|_| ()).map_err(Failure::argument)
     }
 }

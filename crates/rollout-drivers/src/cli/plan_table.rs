@@ -45,6 +45,9 @@ pub(super) fn text(plan: &Plan, rollout: &Rollout) -> String {
     if !plan.notifications.is_empty() {
         line("told", text::counted(plan.notifications.len() as u64, "receiver"));
     }
+    if let Some(console) = &plan.console {
+        line("shown", format!("in the console of {}", text::plain(&console.url, 60)));
+    }
     if rollout.spec.guards.is_empty() || rollout.spec.steps.is_empty() {
         let which = match (rollout.spec.steps.is_empty(), rollout.spec.guards.is_empty()) {
             (true, true) => "steps and guards are",
@@ -86,6 +89,7 @@ pub(super) fn json(plan: &Plan) -> Value {
         "progressDeadline": span(plan.progress_deadline),
         "fix": plan.is_fix,
         "paused": plan.paused,
+        "console": plan.console.as_ref().map(|console| &console.url),
     })
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::source::SourceArgs;
 use super::{Failure, say};
+use crate::code::Code;
 use crate::people::Report;
 
 #[derive(Debug, Args)]
@@ -29,8 +30,9 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<u8, Failure> {
     let source = arguments.source.find(arguments.name.as_deref())?;
     let (view, plan, series) = source.read().await?;
     let report = Report { view, series, plan };
-    let unwritten =
-        |path: &PathBuf, error: std::io::Error| Failure::other(format!("cannot write {}: {error}", path.display()));
+    let unwritten = |path: &PathBuf, error: std::io::Error| {
+        Failure::new(Code::FileUnwritable, format!("cannot write {}: {error}", path.display()))
+    };
     if let Some(folder) = &arguments.folder {
         let page = report.write(folder).map_err(|error| unwritten(folder, error))?;
         return say(&format!("report: {}\n", page.display()));

@@ -5,20 +5,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use clap::Args;
 use spillway_model::{Clock, SecretResolver, SystemClock};
 use spillway_report::text;
 use spillway_rollout::Plan;
-use spillway_rollout::ports::Target;
+use spillway_rollout::observed::Command;
+use spillway_rollout::ports::{PortError, Target};
 use spillway_settings::{Environment, resolve_secret};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::console::ConsoleArgs;
 use super::file::PlanFile;
-use super::source::{PLAN, SERIES, STATES, read_series};
+use super::source::{self, PLAN, SERIES, STATES, read_series};
 use super::status::Progress;
 use super::{Failure, listen, logs, say, stop, width};
+use crate::code::Code;
+use crate::console::{self, Inbox};
 use crate::controller::{Controller, Ended, Options, Parts, Recorder, Status};
 use crate::gates::{GateSettings, Gates, ProcessLoadTester};
 use crate::host::HostTarget;
@@ -59,6 +64,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DIR", default_value = "rollout-reports")]
     report_dir: PathBuf,
     #[command(flatten)]
+    console: ConsoleArgs,
+    #[command(flatten)]
     logs: logs::LogArgs,
 }
 
@@ -66,15 +73,16 @@ pub(super) async fn run(arguments: RunArgs) -> Result<u8, Failure> {
     let PlanFile { plan, rollout, text } = PlanFile::read(&arguments.file)?;
     if plan.target.workload.is_some() {
         let message = "the target of this plan is in a cluster: `kubectl apply` it, and `spillway-rollout controller` carries it out";
-        return Err(Failure::usage(message));
+        return Err(Failure::new(Code::TargetElsewhere, message));
     }
     let stop = stop::on_signals();
     let mut progress = Progress::new(false);
     arguments.logs.init(progress.is_a_screen())?;
     let directory = arguments.state_dir.clone().unwrap_or_else(|| Path::new(STATES).join(&plan.name));
-    let memory = StateDirectory::open(&directory).map_err(Failure::other)?;
+    let memory = StateDirectory::open(&directory).map_err(source::failure)?;
     files::write_atomically(&directory.join(PLAN), text.as_bytes(), files::PRIVATE)
-        .map_err(|error| Failure::other(format!("the plan cannot be kept in {}: {error}", directory.display())))?;
+        .map_err(|error| format!("the plan cannot be kept in {}: {error}", directory.display()))
+        .map_err(|message| Failure::new(Code::StateUnusable, message))?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let http = HttpClient::new();
@@ -98,15 +106,19 @@ pub(super) async fn run(arguments: RunArgs) -> Result<u8, Failure> {
         notifier: notices.clone(),
         clock,
     };
-    let controller = Controller::new(plan.clone(), parts, options).map_err(Failure::usage)?;
+    let controller =
+        Controller::new(plan.clone(), parts, options).map_err(|error| Failure::new(Code::PlanInvalid, error))?;
     let series = read_series(&directory);
+    let inbox = Arc::new(DirectoryInbox(directory.clone()));
+    let publisher = arguments.console.publisher(&plan, &plan.name, &http, inbox);
     let mut shown = Shown { plan, text, directory, series, report_dir: arguments.report_dir.clone() };
     let mut status = controller.status();
     let views = watch::Sender::new(None);
     if let Some(address) = arguments.listen {
         let listener = TcpListener::bind(address)
             .await
-            .map_err(|error| Failure::usage(format!("cannot listen at {address}: {error}; give another --listen")))?;
+            .map_err(|error| format!("cannot listen at {address}: {error}; give another --listen"))
+            .map_err(|message| Failure::new(Code::ListenFailed, message))?;
         tokio::spawn(listen::serve(listener, views.subscribe()));
     }
     let running = controller.run(stop.gently.clone());
@@ -121,6 +133,9 @@ pub(super) async fn run(arguments: RunArgs) -> Result<u8, Failure> {
                     let view = shown.take(&now);
                     // A full disk behind standard output is no reason to leave the rollout alone.
                     let _ = progress.show(&view);
+                    if let Some(publisher) = &publisher {
+                        publisher.show(console::Shown::new(view.clone(), &shown.series));
+                    }
                     views.send_replace(Some(shown.report(view)));
                 }
             }
@@ -128,8 +143,21 @@ pub(super) async fn run(arguments: RunArgs) -> Result<u8, Failure> {
     };
     progress.end();
     notices.flush(LAST_WORDS).await;
+    if let Some(publisher) = publisher {
+        publisher.finish(LAST_WORDS).await;
+    }
     let last = status.borrow().clone();
     shown.conclude(ended, last.as_deref())
+}
+
+/// The directory in which a controller on this host is told things.
+struct DirectoryInbox(PathBuf);
+
+#[async_trait]
+impl Inbox for DirectoryInbox {
+    async fn give(&self, command: &Command) -> Result<(), PortError> {
+        Ok(StateDirectory::give(&self.0, command)?)
+    }
 }
 
 /// Who moves the traffic of this plan.
@@ -141,14 +169,19 @@ fn target(
     wake: &Arc<Notify>,
 ) -> Result<Box<dyn Target>, Failure> {
     if plan.target.host.is_some() {
-        let target = HostTarget::open(directory, clock, http.clone()).map_err(Failure::other)?;
+        let target = HostTarget::open(directory, clock, http.clone()).map_err(unreadable)?;
         return Ok(Box::new(target.waking(Arc::clone(wake))));
     }
     let environment = Environment::of_process();
     let resolver: SecretResolver =
         Arc::new(move |secret| resolve_secret(secret, &environment).map_err(|error| error.to_string()));
-    let driver = WorkersDriver::open(directory, clock, http.clone(), resolver).map_err(Failure::other)?;
+    let driver = WorkersDriver::open(directory, clock, http.clone(), resolver).map_err(unreadable)?;
     Ok(Box::new(driver))
+}
+
+/// What the slots' files in the state directory say.
+fn unreadable(error: PortError) -> Failure {
+    Failure::new(Code::StateDamaged, error)
 }
 
 /// What people see of the run.
@@ -199,7 +232,8 @@ impl Shown {
         if view.rollout().is_some() {
             let written = self.report(view).write(&self.report_dir);
             let page = written.map_err(|error| {
-                Failure::other(format!("the report cannot be written to {}: {error}", self.report_dir.display()))
+                let message = format!("the report cannot be written to {}: {error}", self.report_dir.display());
+                Failure::new(Code::FileUnwritable, message)
             })?;
             say(&format!("report: {}\n", text::plain(&page.display().to_string(), 1_000)))?;
         }

@@ -15,6 +15,7 @@ use spillway_rollout::{Plan, Rollout};
 
 use super::file::PlanFile;
 use super::{Failure, Output, duration, share};
+use crate::code::Code;
 
 /// Larger recordings are refused: the looks of some weeks.
 const MAX_RECORDING: u64 = 256 << 20;
@@ -110,9 +111,9 @@ pub(super) fn run(arguments: &SimulateArgs) -> Result<u8, Failure> {
     if let Some(path) = &arguments.made_up.save {
         let recording =
             Recording { rollout: file.rollout, start: timeline.before.clone(), looks: timeline.looks.clone() };
-        let text = recording.to_text().map_err(Failure::other)?;
+        let text = recording.to_text().map_err(Failure::internal)?;
         std::fs::write(path, text)
-            .map_err(|error| Failure::other(format!("cannot write {}: {error}", path.display())))?;
+            .map_err(|error| Failure::new(Code::FileUnwritable, format!("cannot write {}: {error}", path.display())))?;
     }
     let story = Story {
         started_at: timeline.started_at,
@@ -145,23 +146,26 @@ fn replayed(path: &Path, file: Option<PlanFile>) -> Result<Story, Failure> {
     let name = path.display();
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(MAX_RECORDING + 1).read_to_string(&mut text));
-    read.map_err(|error| Failure::usage(format!("cannot read {name}: {error}")))?;
+    read.map_err(|error| Failure::new(Code::RecordingInvalid, format!("cannot read {name}: {error}")))?;
     if text.len() as u64 > MAX_RECORDING {
-        return Err(Failure::usage(format!("{name} is larger than {} MiB: keep its first lines", MAX_RECORDING >> 20)));
+        return Err(Failure::new(
+            Code::RecordingInvalid,
+            format!("{name} is larger than {} MiB: keep its first lines", MAX_RECORDING >> 20),
+        ));
     }
     let (rollout, start, looks) = match Recording::parse(&text) {
         Ok(recording) => (Some(recording.rollout), recording.start, recording.looks),
         // The second file of a long recording has looks only.
         Err(RecordingError::Line { line: 1, .. }) if file.is_some() => (None, State::default(), looks_of(&text, path)?),
-        Err(error) => return Err(Failure::usage(format!("{name}: {error}"))),
+        Err(error) => return Err(Failure::new(Code::RecordingInvalid, format!("{name}: {error}"))),
     };
     let plan = match (file, rollout) {
         (Some(file), _) => file.plan,
         (None, Some(rollout)) => plan_of(&rollout, path)?,
-        (None, None) => return Err(Failure::usage(format!("{name} has no plan: give --plan"))),
+        (None, None) => return Err(Failure::new(Code::RecordingInvalid, format!("{name} has no plan: give --plan"))),
     };
     let (Some(first), Some(last)) = (looks.first(), looks.last()) else {
-        return Err(Failure::usage(format!("{name} has no looks: nothing was recorded")));
+        return Err(Failure::new(Code::RecordingInvalid, format!("{name} has no looks: nothing was recorded")));
     };
     let (started_at, ended_at) = (first.now, last.now);
     let mut story = Story { started_at, ended_at, events: Vec::new(), end: start.clone(), plan: plan.clone() };
@@ -177,7 +181,10 @@ fn replayed(path: &Path, file: Option<PlanFile>) -> Result<Story, Failure> {
 fn plan_of(rollout: &Rollout, path: &Path) -> Result<Plan, Failure> {
     Plan::new(rollout).map_err(|problems| {
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
-        Failure::usage(format!("the plan of {} is not valid any more: {first}; give --plan", path.display()))
+        Failure::new(
+            Code::RecordingInvalid,
+            format!("the plan of {} is not valid any more: {first}; give --plan", path.display()),
+        )
     })
 }
 
@@ -185,8 +192,12 @@ fn looks_of(text: &str, path: &Path) -> Result<Vec<Look>, Failure> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let lines = whole.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let looks = lines.map(|(number, line)| {
-        serde_json::from_str(line)
-            .map_err(|error| Failure::usage(format!("line {} of {} is no look: {error}", number + 1, path.display())))
+        serde_json::from_str(line).map_err(|error| {
+            Failure::new(
+                Code::RecordingInvalid,
+                format!("line {} of {} is no look: {error}", number + 1, path.display()),
+            )
+        })
     });
     looks.collect()
 }

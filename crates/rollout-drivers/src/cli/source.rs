@@ -8,6 +8,7 @@ use spillway_rollout::observed::Command;
 
 use super::Failure;
 use super::file::PlanFile;
+use crate::code::Code;
 use crate::memory::{MemoryError, StateDirectory};
 use crate::people::{Series, View};
 
@@ -45,7 +46,7 @@ impl SourceArgs {
 
     fn find_in(&self, name: Option<&str>, states: &Path) -> Result<Source, Failure> {
         if let Some(namespace) = &self.namespace {
-            let name = name.ok_or_else(|| Failure::usage("name the rollout: `kubectl get rollouts` lists them"))?;
+            let name = name.ok_or_else(|| Failure::argument("name the rollout: `kubectl get rollouts` lists them"))?;
             return Ok(Source::Cluster { namespace: namespace.clone(), name: name.to_owned() });
         }
         if let Some(directory) = &self.state_dir {
@@ -59,11 +60,11 @@ impl SourceArgs {
             (Some(name), _) if known.iter().any(|one| one == name) => Ok(Source::Directory(states.join(name))),
             (Some(name), _) => {
                 let name = plain(name, 63);
-                Err(Failure::usage(format!("there is no rollout {name} in ./{here}: {elsewhere}")))
+                Err(Failure::new(Code::Unknown, format!("there is no rollout {name} in ./{here}: {elsewhere}")))
             }
             (None, [one]) => Ok(Source::Directory(states.join(one))),
-            (None, []) => Err(Failure::usage(format!("there is no rollout in ./{here}: {elsewhere}"))),
-            (None, several) => Err(Failure::usage(format!("name one of the rollouts: {}", several.join(", ")))),
+            (None, []) => Err(Failure::new(Code::Unknown, format!("there is no rollout in ./{here}: {elsewhere}"))),
+            (None, several) => Err(Failure::argument(format!("name one of the rollouts: {}", several.join(", ")))),
         }
     }
 }
@@ -129,11 +130,16 @@ pub(super) fn read_series(directory: &Path) -> Series {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-fn failure(error: MemoryError) -> Failure {
-    match error {
-        MemoryError::Nothing { .. } | MemoryError::CommandInvalid { .. } => Failure::usage(error),
-        error => Failure::other(error),
-    }
+/// What a state directory answered.
+pub(super) fn failure(error: MemoryError) -> Failure {
+    let code = match &error {
+        MemoryError::Nothing { .. } => Code::Unknown,
+        MemoryError::CommandInvalid { .. } => Code::ArgumentInvalid,
+        MemoryError::Taken { .. } => Code::StateTaken,
+        MemoryError::Damaged { .. } | MemoryError::Newer { .. } => Code::StateDamaged,
+        MemoryError::Unusable { .. } | MemoryError::InboxFull { .. } => Code::StateUnusable,
+    };
+    Failure::new(code, error)
 }
 
 #[cfg(test)]

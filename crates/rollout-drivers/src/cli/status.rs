@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::source::{Source, SourceArgs};
 use super::{Failure, Output, say, say_json, stop, width};
+use crate::console::Shown;
 use crate::people::View;
 use crate::people::status::{happened, line_of, render};
 
@@ -33,10 +34,10 @@ pub(super) struct StatusArgs {
 
 pub(super) async fn run(arguments: StatusArgs) -> Result<u8, Failure> {
     let source = arguments.source.find(arguments.name.as_deref())?;
-    let view = source.view().await?;
+    let (view, _, series) = source.read().await?;
     match (arguments.output, arguments.watch) {
         (Output::Table, false) => say(&render(&view, width(), true)),
-        (Output::Json, false) => say_json(&view),
+        (Output::Json, false) => say_json(&Shown::new(view, &series)),
         (output, true) => watch(&source, view, output).await,
     }
 }
@@ -100,7 +101,7 @@ impl Progress {
         }
         self.last_line = Some(Instant::now());
         let text = match self.json {
-            true => format!("{}\n", serde_json::to_string(view).map_err(Failure::other)?),
+            true => format!("{}\n", serde_json::to_string(view).map_err(Failure::internal)?),
             false if news.is_empty() => format!("{}\n", line_of(view)),
             false => news.iter().map(|line| format!("{line}\n")).collect(),
         };

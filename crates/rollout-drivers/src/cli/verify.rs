@@ -77,10 +77,10 @@ pub(super) async fn run(arguments: VerifyArgs) -> Result<u8, Failure> {
         paths.push(arguments.health_path.clone());
     }
     if arguments.duration.is_zero() || arguments.timeout.is_zero() {
-        return Err(Failure::usage("--duration and --timeout are more than nothing"));
+        return Err(Failure::argument("--duration and --timeout are more than nothing"));
     }
     if let Some(file) = arguments.load_test.as_ref().filter(|file| !file.is_file()) {
-        return Err(Failure::usage(format!("cannot read the load test {}", file.display())));
+        return Err(Failure::argument(format!("cannot read the load test {}", file.display())));
     }
     // Before anything runs: who could not be stopped afterwards.
     let rollout = match arguments.auto_rollback_on_loadfail {
@@ -148,7 +148,7 @@ async fn abort(rollout: &Source, outcome: &Outcome) -> Result<(), Failure> {
 }
 
 /// `http://host:port`, with a path or not, without a slash at its end.
-fn base(text: &str) -> Result<String, String> {
+pub(super) fn base(text: &str) -> Result<String, String> {
     let usage = "write a base address such as http://127.0.0.1:8080";
     let uri: Uri = text.parse().map_err(|_| usage)?;
     let is_web =

@@ -7,21 +7,22 @@ use spillway_rollout::Plan;
 use spillway_rollout::state::{Phase, State};
 
 use super::status::time;
+use crate::code::Code;
 
 /// Something that is true of a Rollout, or not.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
-    /// `Ready`, `Progressing`, `Held`, `Degraded` or `InvalidPlan`.
+    /// What it is about: `Ready`, `Progressing`, `Held`, `Degraded` or `InvalidPlan`.
     #[serde(rename = "type")]
     pub type_: String,
-    /// `True`, `False` or `Unknown`.
+    /// Whether it is true: `True`, `False` or `Unknown`.
     pub status: String,
-    /// One word for programs.
+    /// One word for programs; each of a problem has a page under `runbooks/errors`.
     pub reason: String,
     /// One sentence for people, which says what to do where something is to be done.
     pub message: String,
-    /// When `status` changed last.
+    /// When its `status` changed last.
     pub last_transition_time: String,
     /// The generation of the spec that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +41,28 @@ pub(crate) struct Problem {
 impl Problem {
     pub(crate) fn new(reason: &'static str, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
+    }
+
+    /// Its code, which names its page under `runbooks/errors`; none for what is no error.
+    pub(crate) fn code(&self) -> Option<Code> {
+        Some(match self.reason {
+            INVALID_PLAN => Code::PlanInvalid,
+            WORKLOAD_TAKEN => Code::WorkloadTaken,
+            WORKLOAD_MISSING => Code::WorkloadMissing,
+            ROUTER_UNREADABLE => Code::RouterUnreadable,
+            NAME_TAKEN => Code::NameTaken,
+            REFUSED => Code::ClusterRefused,
+            MEMORY_UNREADABLE => Code::StateDamaged,
+            _ => return None,
+        })
+    }
+
+    /// The message with its code.
+    pub(crate) fn text(&self) -> String {
+        match self.code() {
+            Some(code) => format!("{} ({code})", self.message),
+            None => self.message.clone(),
+        }
     }
 
     /// Whether it is the plan itself that is wrong.
@@ -116,7 +139,9 @@ pub(crate) fn of_state(
             (Phase::Aborted, _) => {
                 said("Degraded", true, "Aborted", "a person stopped it; say retry to start it again")
             }
-            _ if !troubles.is_empty() => said("Degraded", true, "Trouble", troubles.join("; ")),
+            _ if !troubles.is_empty() => {
+                said("Degraded", true, "Trouble", format!("{} ({})", troubles.join("; "), Code::Trouble))
+            }
             _ => said("Degraded", false, "Well", "no trouble"),
         },
         said(INVALID_PLAN, false, "Valid", "the plan is understood"),
@@ -132,15 +157,15 @@ pub(crate) fn of_problem(
     now: UnixMillis,
 ) -> Vec<Condition> {
     let mut said_now = vec![
-        said("Ready", false, problem.reason, problem.message.clone()),
+        said("Ready", false, problem.reason, problem.text()),
         if problem.reason == ADOPTING {
             said("Degraded", false, "Well", "no trouble")
         } else {
-            said("Degraded", true, problem.reason, problem.message.clone())
+            said("Degraded", true, problem.reason, problem.text())
         },
     ];
     if problem.is_plan() {
-        said_now.push(said(INVALID_PLAN, true, problem.reason, problem.message.clone()));
+        said_now.push(said(INVALID_PLAN, true, problem.reason, problem.text()));
     }
     let mut merged = merge(previous, said_now, generation, now);
     let kept = previous.iter().filter(|old| merged.iter().all(|new| new.type_ != old.type_)).cloned();

@@ -18,9 +18,9 @@ use super::Parts;
 use super::call::Cluster;
 use super::condition::Problem;
 use super::finish::FINALIZER;
-use super::metrics::Metrics;
 use super::resource::RolloutObject;
 use super::session::Session;
+use crate::metrics::Metrics;
 
 /// Longest time that people are told before the next look goes on.
 const TELL_DEADLINE: Duration = Duration::from_secs(20);
@@ -59,10 +59,10 @@ impl Context {
             if !sessions.contains_key(&key) {
                 self.forget_all_but_present(&mut sessions);
             }
-            let new = || Arc::new(Mutex::new(Session::new(&self.parts, plan)));
+            let new = || Arc::new(Mutex::new(Session::new(&self.parts, rollout, plan)));
             Arc::clone(sessions.entry(key).or_insert_with(new))
         };
-        session.lock().await.follow(&self.parts, plan);
+        session.lock().await.follow(&self.parts, rollout, plan);
         session
     }
 
@@ -77,7 +77,7 @@ impl Context {
         sessions.retain(|key, _| {
             let stays = present.contains(key);
             if !stays {
-                self.metrics.forget(&key.0, &key.1);
+                self.metrics.forget(Some(&key.0), &key.1);
             }
             stays
         });
@@ -86,7 +86,7 @@ impl Context {
     /// Forgets a Rollout that is gone.
     pub(crate) async fn forget(&self, namespace: &str, name: &str) {
         self.sessions.lock().await.remove(&(namespace.to_owned(), name.to_owned()));
-        self.metrics.forget(namespace, name);
+        self.metrics.forget(Some(namespace), name);
     }
 
     /// That another Rollout has this Deployment, as a sentence, if one does: whichever took it over already, else the older one.
@@ -152,7 +152,7 @@ impl Context {
 
     /// Tells what keeps a Rollout from being carried out, as an Event.
     pub(crate) async fn warn(&self, rollout: &RolloutObject, problem: &Problem) {
-        self.publish(rollout, EventType::Warning, problem.reason, &problem.message).await;
+        self.publish(rollout, EventType::Warning, problem.reason, &problem.text()).await;
     }
 
     async fn publish(&self, rollout: &RolloutObject, type_: EventType, reason: &str, text: &str) {

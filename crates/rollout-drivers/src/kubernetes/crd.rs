@@ -122,13 +122,15 @@ impl Transform for KeepsOwnDescription {
 }
 
 /// Makes a schema read well and keeps out what the API server warns of: titles, formats it does not know, limits of whole numbers with a fraction,
-/// and line breaks of the source.
+/// and line breaks of the source. What may be left out is not nullable as well: of a nullable field the server publishes neither type nor parts, so
+/// that `kubectl explain` has nothing to show. It drops a null that is written all the same.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             let is_schema = object.contains_key("type") || object.contains_key("x-kubernetes-int-or-string");
             if is_schema {
                 object.remove("title");
+                object.remove("nullable");
                 if object.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
                     object.remove("format");
                 }
@@ -189,7 +191,7 @@ mod tests {
     fn the_schema_is_structural_and_says_what_everything_is() {
         walk(&schema(), "", &mut |path, object| {
             assert!(object.contains_key("type"), "{path} has no type");
-            for combinator in ["oneOf", "anyOf", "allOf", "not", "$ref", "$defs", "title"] {
+            for combinator in ["oneOf", "anyOf", "allOf", "not", "$ref", "$defs", "title", "nullable"] {
                 assert!(!object.contains_key(combinator), "{path} has {combinator}");
             }
             assert!(!object.contains_key("x-kubernetes-preserve-unknown-fields"), "{path} accepts anything");

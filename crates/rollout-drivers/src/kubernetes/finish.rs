@@ -51,7 +51,7 @@ pub(crate) async fn finish(
             return Ok(Finish::Waits(format!("the Deployment {name} gets its replicas back")));
         }
         let (ready, wanted) = (workload.counted("availableReplicas"), workload.replicas());
-        let serves = world.observed(live).ready_replicas > 0;
+        let serves = world.observed(target, live).ready_replicas > 0;
         if serves && !(workload.is_observed() && ready >= wanted && workload.counted("updatedReplicas") >= wanted) {
             return Ok(Finish::Waits(format!(
                 "the Deployment {} starts again: {ready} of {wanted} pods are ready",

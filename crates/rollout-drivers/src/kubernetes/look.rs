@@ -21,6 +21,7 @@ use super::resource::{RolloutObject, workload};
 use super::session::Session;
 use super::status::render;
 use super::target::ClusterTarget;
+use crate::people::View;
 
 /// Time between two looks while something has to change first that this controller watches.
 const WAIT: Duration = Duration::from_secs(5);
@@ -184,16 +185,19 @@ async fn decide_and_act(
     };
     let decision = decide(plan, &state, &observed, now);
     let known: Vec<String> = troubles.iter().cloned().chain(session.trouble.clone()).collect();
-    let saved = remember(context, rollout, plan, &decision.state, &known, now).await?;
-    context.metrics.record(rollout, &decision.state);
+    let saved = remember(context, rollout, plan, &decision.state, &known, session.reported(), now).await?;
+    context.metrics.record(Some(rollout.namespace()), rollout.name(), &decision.state);
     let acted = act(plan, target, &decision, router.as_ref()).await;
     let acted = acted.and(session.ask(&context.cluster, &decision.desired.gates).await);
     context.tell(rollout, plan, &decision.state, &decision.notes).await;
-    let trouble = acted.as_ref().err().map(ToString::to_string);
-    if trouble != session.trouble {
+    let view = View::new(plan, &decision.state, now).seen(&observed);
+    session.show(&view);
+    let reported = session.report(&context.cluster, rollout, &view).await;
+    let trouble = acted.as_ref().err().or(reported.as_ref().err()).map(ToString::to_string);
+    if trouble != session.trouble || reported == Ok(true) {
         session.trouble.clone_from(&trouble);
         let known: Vec<String> = troubles.into_iter().chain(trouble).collect();
-        remember(context, &saved, plan, &decision.state, &known, now).await?;
+        remember(context, &saved, plan, &decision.state, &known, session.reported(), now).await?;
     }
     let again = Duration::from_millis(decision.look_again_ms).clamp(LOOK_AGAIN.0, LOOK_AGAIN.1);
     Ok(if acted.is_err() { again.min(WAIT) } else { again })
@@ -206,6 +210,7 @@ async fn remember(
     plan: &Plan,
     state: &State,
     troubles: &[String],
+    report: Option<&str>,
     now: UnixMillis,
 ) -> Result<RolloutObject, Halt> {
     let previous = rollout.status();
@@ -213,6 +218,7 @@ async fn remember(
     let mut status = render(plan, state);
     status.observed_generation = generation;
     status.conditions = of_state(&previous.conditions, plan, state, troubles, generation, now);
+    status.report = report.map(str::to_owned);
     status.state = Some(memory::written(state)?);
     Ok(memory::save(&context.cluster, rollout, &status).await?)
 }

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::Metrics;
+use crate::metrics::{CONTENT_TYPE, Metrics};
 
 /// Connections at the same time; more wait.
 const MAX_CONNECTIONS: usize = 64;
@@ -76,7 +76,7 @@ fn answer(method: &Method, path: &str, metrics: &Metrics, ready: &Readiness) -> 
         _ if method != Method::GET && method != Method::HEAD => {
             (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET\n".to_owned())
         }
-        "/metrics" => (StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", metrics.text()),
+        "/metrics" => (StatusCode::OK, CONTENT_TYPE, metrics.text()),
         "/healthz" => (StatusCode::OK, "text/plain", "ok\n".to_owned()),
         "/readyz" if ready.is_ready() => (StatusCode::OK, "text/plain", "ok\n".to_owned()),
         "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "the Rollouts were not listed yet\n".to_owned()),
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn it_is_ready_only_when_it_was_said_to_be() {
-        let (metrics, ready) = (Metrics::default(), Readiness::default());
+        let (metrics, ready) = (Metrics::in_a_cluster(), Readiness::default());
         let status = |path| answer(&Method::GET, path, &metrics, &ready).status();
         assert_eq!((status("/healthz"), status("/readyz")), (StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE));
         ready.set(true);

@@ -33,12 +33,14 @@ impl Site<'_> {
         service_name(self.rollout.name(), slot)
     }
 
-    /// Makes a slot run a revision. Nothing is written when it does already. An autoscaler's number of replicas is left alone.
+    /// Makes a slot run a revision with the replicas for a share of the load. Nothing is written when it does already. An autoscaler's number of
+    /// replicas is left alone.
     pub(crate) async fn run(
         &self,
         world: &mut World,
         slot: Slot,
         revision: &str,
+        share: u8,
         is_autoscaled: bool,
     ) -> Result<(), PortError> {
         let template = world.template_of(revision).ok_or_else(|| {
@@ -51,7 +53,7 @@ impl Site<'_> {
         if let Some(existing) = &existing {
             self.must_belong("Deployment", existing)?;
         }
-        let replicas = wanted_replicas(world, self.target, existing.as_ref(), is_autoscaled);
+        let replicas = wanted_replicas(world, self.target, existing.as_ref(), share, is_autoscaled);
         let template = dressed(&template, self.rollout.name(), slot, revision);
         let wanted = self.deployment(world, slot, revision, &template, replicas);
         let is_right = |deployment: &Raw<Deployment>| {
@@ -62,6 +64,20 @@ impl Site<'_> {
             existing => self.write_deployment(slot, existing.as_ref(), wanted, &template, revision).await?,
         };
         *world.slots.get_mut(slot) = Some(found);
+        Ok(())
+    }
+
+    /// Leaves a slot whose traffic has left no more replicas than a share of the load needs.
+    pub(crate) async fn shrink(&self, world: &mut World, slot: Slot, share: u8) -> Result<(), PortError> {
+        let enough = world.replicas_for(self.target, share);
+        let Some(existing) = world.slots.get(slot).as_ref().filter(|existing| existing.replicas() > enough) else {
+            return Ok(());
+        };
+        self.must_belong("Deployment", existing)?;
+        autoscaler::remove(self, slot).await?;
+        let change = json!({ "metadata": { "resourceVersion": existing.version() }, "spec": { "replicas": enough } });
+        let smaller = self.cluster.merge(self.rollout.namespace(), &self.name(slot), &change).await?;
+        *world.slots.get_mut(slot) = Some(smaller);
         Ok(())
     }
 
@@ -180,12 +196,13 @@ fn wanted_replicas(
     world: &World,
     target: &WorkloadTarget,
     existing: Option<&Raw<Deployment>>,
+    share: u8,
     is_autoscaled: bool,
 ) -> u32 {
-    let wanted = world.wanted_replicas(target);
     if target.autoscaler.is_none() {
-        return wanted;
+        return world.replicas_for(target, share);
     }
+    let wanted = world.wanted_replicas(target);
     match existing.map(Raw::replicas) {
         Some(present) if present > 0 && is_autoscaled => present,
         _ => {

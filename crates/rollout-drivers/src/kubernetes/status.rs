@@ -10,6 +10,7 @@ use spillway_rollout::state::{GateStatus, Phase, Progress, Stage, State, Total, 
 use spillway_rollout::{Plan, Slot};
 
 use super::condition::Condition;
+use crate::people::View;
 
 /// What the controller knows of a Rollout.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -18,7 +19,8 @@ pub struct RolloutStatus {
     /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Where it is.
+    /// Where it is: `idle`, `preparing` (the candidate starts), `progressing` (a step is under way), `observing` (the candidate is live and watched),
+    /// `succeeded`, `rollingBack`, `rolledBack` (it failed), or `aborted` (a person stopped it).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// The step and what it does now, such as `2/4 baking`.
@@ -33,19 +35,19 @@ pub struct RolloutStatus {
     /// The revision that is rolled out, or was last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The revision that is live.
+    /// The revision that is live, and serves whatever the candidate does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live_revision: Option<String>,
-    /// The slot that is live.
+    /// The slot that is live: `blue` or `green`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live_slot: Option<Slot>,
-    /// Why it does not go on.
+    /// Why it does not go on, and what to do. Absent while it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
-    /// Why it was rolled back.
+    /// Why it was rolled back, or why it holds after a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// When the rollout began.
+    /// When the rollout under way, or the last one, began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
     /// When the candidate becomes live at the latest, if nothing holds it.
@@ -57,16 +59,19 @@ pub struct RolloutStatus {
     /// Requests to the live version over the same time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live_total: Option<Total>,
-    /// How each guard stands.
+    /// How each guard of the plan stands.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub guards: Vec<GuardRow>,
     /// How each comparison stands against its two limits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<EvidenceRow>,
-    /// How each gate ended.
+    /// How each gate of the rollout ended, or how far it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<GateStatus>,
-    /// What is true of it now.
+    /// Where the report of the last rollout that ended is: a ConfigMap and a key in it, a page that a browser shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
+    /// What is true of it now: `Ready`, `Progressing`, `Held`, `Degraded` and `InvalidPlan`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -75,21 +80,21 @@ pub struct RolloutStatus {
     pub state: Option<String>,
 }
 
-/// A guard and how it stands.
+/// A guard of the plan and how it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GuardRow {
-    /// Name of the guard.
+    /// Name of the guard in the plan.
     pub name: String,
-    /// What it says.
+    /// What it says: `good`, `failed`, or `inconclusive` while there is no evidence.
     pub verdict: Verdict,
     /// Its present value, in its own unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    /// Its limit, in the same unit.
+    /// Its limit, in the unit of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<f64>,
-    /// One sentence.
+    /// One sentence about how it stands.
     #[serde(default)]
     pub text: String,
 }
@@ -98,15 +103,15 @@ pub struct GuardRow {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceRow {
-    /// What is compared.
+    /// What is compared: `errors` or `latency`.
     pub metric: CompareMetric,
     /// Evidence that the candidate is worse; it is rolled back at `rollBackLimit`.
     pub roll_back: f64,
-    /// The limit.
+    /// The limit at which the candidate is rolled back.
     pub roll_back_limit: f64,
     /// Evidence that the candidate is no worse than tolerated; the step may end at `passLimit`.
     pub pass: f64,
-    /// The limit.
+    /// The limit at which the step may end early.
     pub pass_limit: f64,
     /// Requests of the candidate that were judged in this step.
     pub candidate_requests: u64,
@@ -161,16 +166,10 @@ fn step_text(plan: &Plan, progress: &Progress) -> String {
     }
 }
 
-/// When the candidate becomes live if every step takes its whole bake.
+/// When the candidate becomes live if every step takes its whole bake. It stays the same from look to look, as long as nothing happens.
 fn expected_at(plan: &Plan, state: &State, progress: &Progress) -> Option<UnixMillis> {
-    let goes_on = matches!(state.phase, Phase::Preparing | Phase::Progressing);
-    let waits = progress.stage == Stage::Approval || held(plan, state).is_some();
-    if !goes_on || waits {
-        return None;
-    }
-    let rest = plan.steps.get(progress.step..)?;
-    let bakes: u128 = rest.iter().map(|step| step.bake.as_millis()).sum();
-    let left = i64::try_from(bakes).ok()?.checked_add(i64::try_from(progress.paused_ms).ok()?)?;
+    let left = View::new(plan, state, progress.stage_since).promoted_in_ms()?;
+    let left = i64::try_from(left).ok()?.checked_add(i64::try_from(progress.paused_ms).ok()?)?;
     progress.stage_since.checked_add(left)
 }
 

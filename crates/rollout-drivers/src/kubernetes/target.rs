@@ -18,6 +18,9 @@ use super::router;
 use super::slots::Site;
 use super::world::{REPLICAS_ANNOTATION, World};
 
+/// Share of the load that a slot can take which has all replicas, percent.
+const EVERYTHING: u8 = 100;
+
 /// The cluster as a [`Target`]. Observe before applying.
 pub(crate) struct ClusterTarget {
     cluster: Cluster,
@@ -47,11 +50,11 @@ impl ClusterTarget {
             return Err(PortError::Permanent(missing(&self.workload)));
         };
         // A slot that runs already, from before the memory was lost, is taken as it is.
-        let revision = world.observed(slot).revision.unwrap_or(wanted);
+        let revision = world.observed(&self.workload, slot).revision.unwrap_or(wanted);
         let site = self.site();
         site.serve().await?;
-        site.run(&mut world, slot, &revision, true).await?;
-        let observed = world.observed(slot);
+        site.run(&mut world, slot, &revision, EVERYTHING, true).await?;
+        let observed = world.observed(&self.workload, slot);
         Ok((!observed.is_ready()).then(|| {
             format!(
                 "the {slot} slot starts from the Deployment {}: {} of {} pods are ready",
@@ -71,9 +74,12 @@ impl ClusterTarget {
         let Some(workload) = &world.workload else { return Ok(()) };
         let slots = Slot::BOTH.into_iter().filter(|slot| *router.weights.get(*slot) > 0);
         let all_served = slots.fold((0, true), |(sum, ready), slot| {
-            (sum + u32::from(*router.weights.get(slot)), ready && world.observed(slot).ready_replicas > 0)
+            (
+                sum + u32::from(*router.weights.get(slot)),
+                ready && world.observed(&self.workload, slot).ready_replicas > 0,
+            )
         });
-        if workload.replicas() == 0 || all_served != (100, true) || !world.observed(live).is_ready() {
+        if workload.replicas() == 0 || all_served != (100, true) || !world.observed(&self.workload, live).is_ready() {
             return Ok(());
         }
         let change = json!({
@@ -101,7 +107,7 @@ impl ClusterTarget {
                 Source::Named(spec) if takes_traffic => Some(spec),
                 _ => None,
             };
-            site.run(world, slot, revision, like.is_some()).await?;
+            site.run(world, slot, revision, *desired.capacity.get(slot), like.is_some()).await?;
             match like {
                 Some(like) => autoscaler::ensure(&site, slot, like).await?,
                 None => autoscaler::remove(&site, slot).await?,
@@ -122,8 +128,8 @@ impl ClusterTarget {
         }
         let had = |slot| before.map_or(0, |before| *before.weights.get(slot));
         for slot in Slot::BOTH {
-            let observed = world.observed(slot);
-            let others_serve = world.observed(slot.other()).ready_replicas > 0;
+            let observed = world.observed(&self.workload, slot);
+            let others_serve = world.observed(&self.workload, slot.other()).ready_replicas > 0;
             if *wanted.weights.get(slot) > had(slot) && observed.ready_replicas == 0 && others_serve {
                 return Err(PortError::Temporary(format!(
                     "the {slot} slot gets no traffic yet: none of its {} pods is ready",
@@ -153,7 +159,7 @@ impl Target for ClusterTarget {
         let router = router.map_err(|error| troubles.push(error.to_string())).ok();
         let observed = TargetObserved {
             wanted_revision: world.wanted_revision(),
-            slots: Slots::make(|slot| world.observed(slot)),
+            slots: Slots::make(|slot| world.observed(&self.workload, slot)),
             router,
             troubles,
         };
@@ -172,8 +178,12 @@ impl Target for ClusterTarget {
         self.run_slots(&mut world, desired, &scaling).await?;
         self.route(plan, &world, router.as_ref(), &desired.router).await?;
         for slot in Slot::BOTH {
-            if *desired.slots.get(slot) == DesiredSlot::Stopped {
-                site.stop(&mut world, slot).await?;
+            match desired.slots.get(slot) {
+                DesiredSlot::Stopped => site.stop(&mut world, slot).await?,
+                DesiredSlot::AsIs if *desired.capacity.get(slot) < EVERYTHING => {
+                    site.shrink(&mut world, slot, *desired.capacity.get(slot)).await?;
+                }
+                DesiredSlot::AsIs | DesiredSlot::Running { .. } => {}
             }
         }
         self.seen = Some(Seen { world, router: Some(desired.router) });

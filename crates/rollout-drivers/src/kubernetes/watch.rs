@@ -24,9 +24,9 @@ use super::Parts;
 use super::call::Cluster;
 use super::context::Context;
 use super::look::look;
-use super::metrics::Metrics;
 use super::resource::RolloutObject;
 use super::revision::ROLLOUT_LABEL;
+use crate::metrics::Metrics;
 
 /// Time until a look that failed is tried again.
 const AFTER_ERROR: Duration = Duration::from_secs(2);

@@ -66,7 +66,7 @@ impl World {
     }
 
     /// A slot as the decision sees it. One without replicas is empty.
-    pub(crate) fn observed(&self, slot: Slot) -> SlotObserved {
+    pub(crate) fn observed(&self, target: &WorkloadTarget, slot: Slot) -> SlotObserved {
         let Some(deployment) = self.slots.get(slot) else { return SlotObserved::default() };
         let desired_replicas = deployment.replicas();
         if desired_replicas == 0 {
@@ -77,7 +77,15 @@ impl World {
             desired_replicas,
             ready_replicas: ready_replicas(deployment, *self.pods.get(slot)),
             restarts: self.pods.get(slot).restarts,
+            capacity: target.autoscaler.is_none().then(|| capacity(desired_replicas, self.wanted_replicas(target))),
         }
+    }
+
+    /// Replicas for a share of the whole load, percent: at least what the plan says, at most what the whole load needs.
+    pub(crate) fn replicas_for(&self, target: &WorkloadTarget, share: u8) -> u32 {
+        let all = self.wanted_replicas(target);
+        let needed = all.saturating_mul(u32::from(share.min(100))).div_ceil(100);
+        needed.max(target.min_replicas.unwrap_or(1)).clamp(1, all)
     }
 
     /// The template of a revision, wherever it is still known.
@@ -98,6 +106,11 @@ impl World {
         let of_slots = || [&self.slots.blue, &self.slots.green].into_iter().flatten().map(Raw::replicas).max();
         target.replicas.or(of_workload).or_else(of_slots).unwrap_or(1).max(1)
     }
+}
+
+/// Share of the whole load that so many replicas can take, percent.
+fn capacity(replicas: u32, of: u32) -> u8 {
+    u8::try_from(replicas.saturating_mul(100) / of.max(1)).unwrap_or(100).min(100)
 }
 
 /// Pods of the present template that are available. Of a slot in the middle of a change, the old ones do not count; while the change was not seen yet,
@@ -190,6 +203,15 @@ mod tests {
             |replicas| World { workload: Some(workload(replicas)), slots: Slots::default(), pods: Slots::default() };
         assert_eq!(world(0).wanted_replicas(&target), 4);
         assert_eq!(world(7).wanted_replicas(&target), 7, "someone gave it replicas again");
+        let of_seven = |share| world(7).replicas_for(&target, share);
+        assert_eq!([0, 10, 50, 100].map(of_seven), [1, 1, 4, 7]);
+        assert!(
+            [0, 10, 50, 100].into_iter().all(|share| capacity(of_seven(share), 7) >= share),
+            "it can take its share"
+        );
+        let at_least = WorkloadTarget { min_replicas: Some(3), ..target.clone() };
+        assert_eq!([10, 100].map(|share| world(7).replicas_for(&at_least, share)), [3, 7]);
+        assert_eq!(world(7).replicas_for(&WorkloadTarget { min_replicas: Some(9), ..target.clone() }, 10), 7);
         assert_eq!(world(0).wanted_replicas(&WorkloadTarget { replicas: Some(2), ..target }), 2, "the plan says so");
     }
 }

@@ -51,7 +51,7 @@ impl Report {
     }
 
     /// `checkout-v1-5-0-1.html`: name, revision and attempt.
-    fn file_name(&self) -> String {
+    pub(crate) fn file_name(&self) -> String {
         let simple = |text: &str| -> String {
             let kept = text.chars().take(80).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
             kept.collect()
@@ -63,11 +63,7 @@ impl Report {
 
     /// The series, or what the history tells.
     fn over_time(&self) -> Series {
-        let rollout = self.view.rollout();
-        let fits = rollout.is_some_and(|rollout| {
-            self.series.revision.as_ref() == Some(&rollout.revision) && self.series.attempt == rollout.attempt
-        });
-        if fits && self.series.points().len() > 1 { self.series.clone() } else { Series::of_history(&self.view.state) }
+        self.series.of_rollout(&self.view)
     }
 }
 

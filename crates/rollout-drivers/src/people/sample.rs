@@ -29,7 +29,7 @@ pub(crate) fn good() -> View {
         revision: Some(revision.to_owned()),
         desired_replicas: 3,
         ready_replicas: 3,
-        restarts: 0,
+        ..SlotObserved::default()
     };
     View {
         at: NOON,

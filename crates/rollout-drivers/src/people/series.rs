@@ -89,6 +89,31 @@ impl Series {
         series
     }
 
+    /// The series itself where it is about the rollout of a view and has something to show; else what the view's history tells.
+    #[must_use]
+    pub fn of_rollout(&self, view: &View) -> Self {
+        let fits = view.rollout().is_some_and(|rollout| {
+            self.revision.as_ref() == Some(&rollout.revision) && self.attempt == rollout.attempt
+        });
+        if fits && self.points.len() > 1 { self.clone() } else { Self::of_history(&view.state) }
+    }
+
+    /// At most so many points, evenly spaced, the last one among them.
+    #[must_use]
+    pub fn thinned(mut self, most: usize) -> Self {
+        let n_points = self.points.len();
+        if n_points > most {
+            let step = n_points.div_ceil(most.max(1));
+            let last = n_points - 1;
+            let mut place = 0;
+            self.points.retain(|_| {
+                place += 1;
+                most > 0 && (last + 1 - place).is_multiple_of(step)
+            });
+        }
+        self
+    }
+
     /// The points, oldest first.
     #[must_use]
     pub fn points(&self) -> &[Point] {

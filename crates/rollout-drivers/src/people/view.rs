@@ -163,8 +163,12 @@ impl View {
     /// How long a step is watched, milliseconds: longer while a budget is nearly spent.
     pub(super) fn bake_ms(&self, step: usize) -> Option<u64> {
         let planned = self.steps.get(step)?.bake_ms;
-        let is_warned = self.state.budgets.values().any(|budget| *budget == Budget::Warning);
-        Some(if is_warned { planned.saturating_mul(PlanStep::WARNED_BAKE) } else { planned })
+        Some(if self.is_warned() { planned.saturating_mul(PlanStep::WARNED_BAKE) } else { planned })
+    }
+
+    /// Whether a budget is nearly spent, so that steps are longer and smaller.
+    fn is_warned(&self) -> bool {
+        self.state.budgets.values().any(|budget| *budget == Budget::Warning)
     }
 
     /// Milliseconds until the present step or the observation ends by itself. `None` when it waits for something else than time.
@@ -190,9 +194,22 @@ impl View {
             return None;
         }
         let present = self.bake_ms(rollout.step)?;
-        let present = if rollout.stage == Stage::Baking { present.saturating_sub(self.stage_ms()) } else { present };
-        let later = (rollout.step + 1..self.steps.len()).filter_map(|step| self.bake_ms(step));
-        Some(later.fold(present, u64::saturating_add))
+        let mut left = if rollout.stage == Stage::Baking { present.saturating_sub(self.stage_ms()) } else { present };
+        let mut had = rollout.weight;
+        for (place, step) in self.steps.iter().enumerate().skip(rollout.step) {
+            // While a budget is nearly spent a step is watched in two portions. The present one is counted already.
+            let is_halved = self.is_warned() && step.weight.saturating_sub(had) > 1;
+            let portions = if place > rollout.step {
+                1 + u64::from(is_halved)
+            } else if self.state.phase == Phase::Preparing {
+                u64::from(is_halved)
+            } else {
+                u64::from(had < step.weight)
+            };
+            left = left.saturating_add(self.bake_ms(place)?.saturating_mul(portions));
+            had = had.max(step.weight);
+        }
+        Some(left)
     }
 
     /// A guard of the plan and how it stands, in the plan's order; then those that the plan no longer has.
@@ -248,4 +265,28 @@ pub(crate) fn since(from: UnixMillis, to: UnixMillis) -> u64 {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use spillway_rollout::state::Stage;
+
+    use crate::people::sample;
+
+    use super::*;
+
+    #[test]
+    fn a_budget_that_is_nearly_spent_makes_it_longer() {
+        let mut view = sample::good();
+        view.steps =
+            [10, 25, 100].map(|weight| StepView { weight, mirror: 0, bake_ms: 1_000, gates: Vec::new() }).into();
+        view.state.phase = Phase::Progressing;
+        let rollout = view.state.rollout.as_mut().expect("a rollout");
+        (rollout.step, rollout.weight, rollout.stage, rollout.stage_since) = (1, 25, Stage::Baking, view.at);
+        assert_eq!(view.promoted_in_ms(), Some(2_000));
+        view.state.budgets.insert("slo".to_owned(), Budget::Warning);
+        assert_eq!(view.promoted_in_ms(), Some(3 * 2_000), "the present bake, and the last step in two portions");
+        view.state.rollout.as_mut().expect("a rollout").weight = 18;
+        assert_eq!(view.promoted_in_ms(), Some(4 * 2_000), "the other half of the present step as well");
+    }
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::Full;
+use http::{Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use spillway_model::Secret;
 use spillway_rollout::ports::PortError;
 use spillway_rollout::slot::Slots;
 
+use crate::gateway::{self, Call};
 use crate::http::{HttpAnswer, HttpClient};
 
 /// Longest wait for the gateway. It answers when its own node has the shares in force.
@@ -36,13 +35,6 @@ struct Document {
     shares: Option<Slots<u8>>,
 }
 
-/// What a gateway says when it refuses.
-#[derive(Deserialize)]
-struct Problem {
-    code: String,
-    detail: String,
-}
-
 impl<'h> SharesApi<'h> {
     pub(super) fn new(http: &'h HttpClient, gateway: &str, key: Secret) -> Self {
         Self { http, url: format!("{}/api/v1/workers/shares", gateway.trim_end_matches('/')), key }
@@ -64,28 +56,15 @@ impl<'h> SharesApi<'h> {
     }
 
     async fn send(&self, method: Method, body: Option<Vec<u8>>, tag: Option<&str>) -> Result<HttpAnswer, PortError> {
-        let invalid = |what: &str| PortError::Permanent(format!("{} cannot be asked: {what}", self.url));
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", self.key.expose()))
-            .map_err(|_| invalid("the API key has characters that no key has"))?;
-        bearer.set_sensitive(true);
-        let mut request = Request::builder().method(method).uri(&self.url).header(header::AUTHORIZATION, bearer);
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
-        if let Some(tag) = tag {
-            request = request.header(header::IF_MATCH, tag);
-        }
-        let request = request.body(Full::new(Bytes::from(body.unwrap_or_default())));
-        let request = request.map_err(|error| invalid(&error.to_string()))?;
-        let answer = self.http.send(request, TIMEOUT).await.map_err(|error| PortError::Temporary(error.to_string()))?;
+        let call = Call { method, url: &self.url, key: &self.key, body, tag, timeout: TIMEOUT };
+        let answer = gateway::send(self.http, call).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(refusal(&self.url, &answer)) }
     }
 }
 
 /// What to do about an answer that is none.
 fn refusal(url: &str, answer: &HttpAnswer) -> PortError {
-    let problem = serde_json::from_slice::<Problem>(&answer.body).ok();
-    let said = problem.map_or_else(String::new, |problem| format!(": {} ({})", problem.detail, problem.code));
+    let said = gateway::said(answer);
     let status = answer.status.as_u16();
     match answer.status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => PortError::Permanent(format!(

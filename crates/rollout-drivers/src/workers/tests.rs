@@ -1,5 +1,4 @@
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State as Shared;
@@ -9,11 +8,13 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use spillway_model::SystemClock;
 use spillway_rollout::decision::{Desired, DesiredSlot};
-use spillway_rollout::judge::JudgeSettings;
-use spillway_rollout::plan::PlanAnalysis;
-use spillway_rollout::spec::{AnalysisSource, Latency, OnFailure, OnInconclusive, Series, Strategy};
 
 use super::*;
+
+#[path = "../../tests/support/plans.rs"]
+mod plans;
+
+use plans::plan_of;
 
 /// A gateway's shares, and how often they were set.
 #[derive(Default)]
@@ -63,39 +64,20 @@ async fn gateway() -> (Gateway, String) {
 }
 
 fn plan(gateway: &str, addresses: [&str; 2]) -> Plan {
-    let [blue, green] = addresses;
     let target = json!({"workers": {
         "gateway": format!("http://{gateway}/"),
         "apiKey": "env:KEY",
-        "slots": {"blue": {"addresses": [blue]}, "green": {"addresses": [green]}},
+        "slots": {"blue": {"addresses": ["127.0.0.1:1"]}, "green": {"addresses": ["127.0.0.1:2"]}},
         "candidate": {"revision": "v2"},
     }});
-    Plan {
-        name: "workers".to_owned(),
-        namespace: None,
-        is_fix: false,
-        strategy: Strategy::Canary,
-        target: serde_json::from_value(target).expect("a target"),
-        steps: Vec::new(),
-        guards: Vec::new(),
-        optional_guards: std::collections::BTreeSet::new(),
-        analysis: PlanAnalysis {
-            source: AnalysisSource::Slots,
-            prometheus: None,
-            interval: Duration::from_secs(15),
-            warmup: Duration::ZERO,
-            requests: Series::default(),
-            errors: Series::default(),
-            latency: Latency::default(),
-        },
-        judge: JudgeSettings { metrics: Vec::new(), ..JudgeSettings::default() },
-        on_failure: OnFailure::Rollback,
-        on_inconclusive: OnInconclusive::Hold,
-        observation: Duration::ZERO,
-        progress_deadline: Duration::ZERO,
-        paused: false,
-        notifications: Vec::new(),
+    let mut plan = plan_of("workers", &json!({ "target": target }));
+    if let Some(workers) = &mut plan.target.workers {
+        // In some tests both slots are the double itself, which no user's are.
+        for (slot, address) in Slot::BOTH.into_iter().zip(addresses) {
+            workers.slots.get_mut(slot).addresses = vec![address.to_owned()];
+        }
     }
+    plan
 }
 
 /// A driver with its directory.
@@ -127,7 +109,8 @@ fn driver() -> Driver {
 
 fn desired(blue: u8, green: u8) -> Desired {
     let slots = Slots::make(|_| DesiredSlot::AsIs);
-    Desired { router: router_of(Slots { blue, green }), slots, gates: Vec::new() }
+    let capacity = Slots { blue: 100, green: 100 };
+    Desired { router: router_of(Slots { blue, green }), slots, capacity, gates: Vec::new() }
 }
 
 /// An address that nothing listens at.

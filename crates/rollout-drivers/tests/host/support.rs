@@ -95,6 +95,7 @@ pub(crate) fn split(green: u8, mirror: u8) -> Desired {
             mirror: Slots { blue: 0, green: mirror },
         },
         slots: Slots { blue: DesiredSlot::AsIs, green: DesiredSlot::AsIs },
+        capacity: Slots { blue: 100, green: 100 },
         gates: Vec::new(),
     }
 }

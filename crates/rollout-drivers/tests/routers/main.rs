@@ -2,6 +2,8 @@
 
 #[path = "../support/cluster.rs"]
 mod cluster;
+#[path = "../support/plans.rs"]
+mod plans;
 
 mod http_route;
 mod kubelet;

@@ -1,21 +1,17 @@
 //! What the tests of routers share.
 
-use std::time::Duration;
-
 use kube::Client;
 use kube::api::{Api, DynamicObject};
-use spillway_rollout::judge::JudgeSettings;
+use serde_json::json;
 use spillway_rollout::observed::RouterObserved;
-use spillway_rollout::plan::{Plan, PlanAnalysis};
+use spillway_rollout::plan::Plan;
 use spillway_rollout::ports::PortError;
 use spillway_rollout::slot::Slots;
-use spillway_rollout::spec::{
-    AnalysisSource, HttpRouteRouter, Latency, NginxConfigMapRouter, OnFailure, OnInconclusive, Series, Strategy,
-    Target, VirtualServiceRouter, WorkloadTarget,
-};
+use spillway_rollout::spec::{HttpRouteRouter, NginxConfigMapRouter, VirtualServiceRouter, WorkloadTarget};
 use spillway_rollout_drivers::kubernetes::router;
 
 use crate::cluster::Cluster;
+use crate::plans::plan_of;
 
 /// The rollout `web`, as far as a router looks at it.
 pub(crate) struct Web {
@@ -115,6 +111,7 @@ fn workload() -> WorkloadTarget {
         deployment: "web".into(),
         port: 8080,
         replicas: None,
+        min_replicas: None,
         autoscaler: None,
         virtual_service: None,
         http_route: None,
@@ -123,30 +120,9 @@ fn workload() -> WorkloadTarget {
 }
 
 fn plan() -> Plan {
-    Plan {
-        name: "web".into(),
-        namespace: None,
-        is_fix: false,
-        strategy: Strategy::Canary,
-        target: Target::default(),
-        steps: Vec::new(),
-        guards: Vec::new(),
-        optional_guards: std::collections::BTreeSet::new(),
-        analysis: PlanAnalysis {
-            source: AnalysisSource::Slots,
-            prometheus: None,
-            interval: Duration::from_secs(10),
-            warmup: Duration::ZERO,
-            requests: Series::default(),
-            errors: Series::default(),
-            latency: Latency::default(),
-        },
-        judge: JudgeSettings { metrics: Vec::new(), ..JudgeSettings::default() },
-        on_failure: OnFailure::Rollback,
-        on_inconclusive: OnInconclusive::Hold,
-        observation: Duration::from_secs(3600),
-        progress_deadline: Duration::from_secs(600),
-        paused: false,
-        notifications: Vec::new(),
-    }
+    let service = json!({ "name": "shop", "route": "main" });
+    plan_of(
+        "web",
+        &json!({ "target": { "workload": { "deployment": "web", "port": 8080, "virtualService": service } } }),
+    )
 }

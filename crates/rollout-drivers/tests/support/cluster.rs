@@ -3,6 +3,7 @@
 //! Test programs include this file with `#[path = "../support/cluster.rs"]`, and each uses a part of it.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
+pub mod jobs;
 mod kubelet;
 
 use std::time::Duration;
@@ -50,6 +51,16 @@ impl Cluster {
 
     pub fn namespace(&self) -> &str {
         self.namespace.name()
+    }
+
+    /// An administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> String {
+        self.namespace.kubeconfig()
+    }
+
+    /// A kubeconfig of a user, who may do what [`Cluster::client_with_rights`] gave them.
+    pub fn kubeconfig_as(&self, user: &str) -> String {
+        self.namespace.kubeconfig_as(user)
     }
 
     pub fn access(&self) -> &ClusterAccess {

@@ -28,6 +28,7 @@ pub struct Kubelet {
 #[derive(Debug, Clone, Default)]
 struct Behaviour {
     never_ready: BTreeSet<String>,
+    ready_at_most: BTreeMap<String, i32>,
     restarts: BTreeMap<String, u32>,
     makes_pods: bool,
 }
@@ -56,10 +57,18 @@ impl Kubelet {
         });
     }
 
-    /// Takes [`Kubelet::never_ready`] back.
+    /// Of each Deployment with this image at most so many replicas become ready.
+    pub fn ready_at_most(&self, image: &str, replicas: i32) {
+        self.behaviour.send_modify(|behaviour| {
+            behaviour.ready_at_most.insert(image.to_owned(), replicas);
+        });
+    }
+
+    /// Takes [`Kubelet::never_ready`] and [`Kubelet::ready_at_most`] back.
     pub fn becomes_ready(&self, image: &str) {
         self.behaviour.send_modify(|behaviour| {
             behaviour.never_ready.remove(image);
+            behaviour.ready_at_most.remove(image);
         });
     }
 
@@ -135,7 +144,8 @@ impl Behaviour {
         let spec = deployment.spec.as_ref();
         let replicas = spec.and_then(|spec| spec.replicas).unwrap_or(1);
         let images = spec.map(|spec| images(&spec.template)).unwrap_or_default();
-        let ready = if images.iter().any(|image| self.never_ready.contains(image)) { 0 } else { replicas };
+        let most = images.iter().filter_map(|image| self.ready_at_most.get(image)).min().copied().unwrap_or(replicas);
+        let ready = if images.iter().any(|image| self.never_ready.contains(image)) { 0 } else { replicas.min(most) };
         let condition = |kind: &str, holds: bool, reason: &str| json!({ "type": kind, "status": if holds { "True" } else { "False" }, "reason": reason });
         let (available, progress) = if ready == replicas {
             (condition("Available", true, "MinimumReplicasAvailable"), "NewReplicaSetAvailable")

@@ -3,7 +3,6 @@
 use super::look::Look;
 use crate::decision::NoteKind;
 use crate::observed::{Command, CommandAction};
-use crate::plan::PlanStep;
 use crate::state::{Phase, Progress, RollbackCause, Skip, Stage, State};
 
 /// What was done, or why not.
@@ -128,7 +127,8 @@ impl Look<'_> {
         if failed {
             self.reset_guards();
             let learnt = self.state.learnt.clone();
-            let compares = self.step().is_some_and(PlanStep::compares) && !self.plan.judge.metrics.is_empty();
+            let comparable = self.state.rollout.as_ref().is_some_and(|progress| self.is_comparable(progress));
+            let compares = comparable && !self.plan.judge.metrics.is_empty();
             let settings = &self.plan.judge;
             if let Some(progress) = self.progress_mut() {
                 progress.failure = None;

@@ -4,11 +4,33 @@ use super::look::{Look, sums_to_all};
 use crate::decision::{Desired, DesiredSlot};
 use crate::observed::RouterObserved;
 use crate::slot::Slots;
+use crate::spec::Strategy;
 use crate::state::Phase;
 
 impl Look<'_> {
     pub(super) fn desired(&self) -> Desired {
-        Desired { router: self.desired_router(), slots: self.desired_slots(), gates: self.gate_requests() }
+        Desired {
+            router: self.desired_router(),
+            slots: self.desired_slots(),
+            capacity: self.desired_capacity(),
+            gates: self.gate_requests(),
+        }
+    }
+
+    /// The live slot can always take everything, so that going back waits for nothing; so can the version before while the new one is watched.
+    fn desired_capacity(&self) -> Slots<u8> {
+        const EVERYTHING: u8 = 100;
+        let known = self.state.live_revision.is_some();
+        let candidate = match (self.state.phase, &self.state.rollout) {
+            (Phase::Preparing | Phase::Progressing, Some(progress))
+                if known && self.plan.strategy != Strategy::BlueGreen =>
+            {
+                progress.memory.capacity.max(progress.weight).max(progress.mirror).min(EVERYTHING)
+            }
+            (Phase::RollingBack, _) if known => 0,
+            _ => EVERYTHING,
+        };
+        Slots::make(|slot| if slot == self.state.live_slot { EVERYTHING } else { candidate })
     }
 
     /// Weights always sum to 100.

@@ -36,9 +36,16 @@ impl Look<'_> {
         let since = *progress.memory.unready_since.get_or_insert(now);
         let slot = self.observed.slots.get(progress.slot);
         let some = slot.revision.as_ref() == Some(&progress.revision) && slot.ready_replicas > 0;
+        let grows = some && progress.grows();
         let grace = if some { millis(self.plan.progress_deadline) } else { (2 * self.interval_ms()).max(UNREADY_MS) };
         let lost = millis_between(since, now) >= grace;
-        lost.then(|| format!("{} is no longer ready", self.revision()))
+        let counts = (slot.ready_replicas, slot.desired_replicas);
+        lost.then(|| match (grows, counts) {
+            (true, (ready, all)) => {
+                format!("{} did not get its replicas for more traffic: {ready} of {all} are ready", self.revision())
+            }
+            (false, _) => format!("{} is no longer ready", self.revision()),
+        })
     }
 
     /// A failure acts as the plan says. While it is paused nothing moves.

@@ -91,6 +91,7 @@ impl<'a> Look<'a> {
             progress.weight = 0;
             progress.mirror = 0;
         }
+        progress.memory.capacity = progress.memory.capacity.min(100);
     }
 
     /// Whether a person or the plan said pause.

@@ -41,6 +41,7 @@ impl Look<'_> {
         let attempt = last.map_or(1, |last| last.attempt.saturating_add(1));
         self.state.phase = Phase::Preparing;
         self.state.rollout = Some(Progress::new(revision.clone(), slot, attempt, self.now));
+        self.ask_for_capacity(self.portion(0));
         let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
         let live = self.live();
         self.note(NoteKind::Started, format!("{revision} starts in the {slot} slot beside {live}{again}."));

@@ -12,6 +12,25 @@ use crate::state::{Phase, Progress, Skip, Stage};
 /// The judge may end a bake after this part of it.
 const EARLIEST: u64 = 5;
 
+/// What the candidate gets when a step is entered, percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Portion {
+    pub(super) weight: u8,
+    pub(super) mirror: u8,
+}
+
+impl Portion {
+    /// Share of the whole load that the candidate has to be able to take for it.
+    fn needs(self) -> u8 {
+        self.weight.max(self.mirror)
+    }
+
+    /// Whether both versions get requests.
+    fn compares(self) -> bool {
+        self.weight < 100 && self.needs() > 0
+    }
+}
+
 impl Look<'_> {
     /// The candidate starts; it takes no traffic yet.
     pub(super) fn prepare(&mut self) {
@@ -19,7 +38,9 @@ impl Look<'_> {
             // A command began it in this look, in which no alert was read for it yet.
             return;
         }
-        let ready = self.is_ready();
+        let first = self.portion(0);
+        self.ask_for_capacity(first);
+        let ready = self.has_replicas_for(first);
         let deadline = millis(self.plan.progress_deadline);
         let now = self.now;
         let slot = self.state.rollout.as_ref().map(|progress| self.observed.slots.get(progress.slot));
@@ -93,6 +114,9 @@ impl Look<'_> {
     pub(super) fn enter_step(&mut self, position: usize) {
         let Some(step) = self.plan.steps.get(position) else { return };
         let shadow = self.plan.strategy == Strategy::Shadow;
+        let portion = self.portion(position);
+        // The second portion of a step goes on with its evidence.
+        let is_begun = self.has_begun(position);
         self.reset_guards();
         self.enter_stage(Stage::Shifting);
         let learnt = self.state.learnt.clone();
@@ -100,25 +124,86 @@ impl Look<'_> {
         let Some(progress) = self.progress_mut() else { return };
         let had = (progress.weight, progress.mirror);
         progress.step = position;
-        progress.weight = if shadow { 0 } else { step.weight.min(100).max(progress.weight) };
-        progress.mirror = if progress.weight == 100 { 0 } else { step.mirror.min(100) };
+        (progress.weight, progress.mirror) = (portion.weight, portion.mirror);
         progress.extensions = 0;
         progress.memory.shown_at = None;
         progress.memory.approved = false;
         if progress.memory.skip == Skip::Step {
             progress.memory.skip = Skip::Nothing;
         }
-        if position == 0 {
+        if position == 0 && !is_begun {
             progress.judge = learnt;
         }
-        if !settings.metrics.is_empty() && step.compares() {
+        if !settings.metrics.is_empty() && portion.compares() && !is_begun {
             progress.judge.begin_step(settings);
         }
         let (revision, weight, mirror) = (progress.revision.clone(), progress.weight, progress.mirror);
         if had != (weight, mirror) {
             let copies = if mirror > 0 { format!(", and copies of {mirror} % of the requests") } else { String::new() };
-            self.note(NoteKind::Weight, format!("{weight} % of the traffic goes to {revision}{copies}."));
+            let part = if weight < step.weight && !shadow {
+                format!(", half of the way to {} %, because a budget is nearly spent", step.weight)
+            } else {
+                String::new()
+            };
+            self.note(NoteKind::Weight, format!("{weight} % of the traffic goes to {revision}{copies}{part}."));
         }
+    }
+
+    /// What the candidate gets next when a step is entered. While a budget is nearly spent that is half of the way to the step's weight, unless a
+    /// person said go on; the other half follows as a portion of its own.
+    pub(super) fn portion(&self, position: usize) -> Portion {
+        let progress = self.state.rollout.as_ref();
+        let had = progress.map_or(0, |progress| progress.weight);
+        let Some(step) = self.plan.steps.get(position) else { return Portion { weight: had, mirror: 0 } };
+        let by_hand = progress.is_some_and(|progress| progress.memory.skip != Skip::Nothing);
+        let is_halved = self.is_warned() && !by_hand && !self.has_begun(position);
+        let whole = match self.plan.strategy {
+            Strategy::Shadow => 0,
+            Strategy::Canary | Strategy::BlueGreen => step.weight.min(100).max(had),
+        };
+        let weight = if is_halved { had.min(whole) + whole.saturating_sub(had).div_ceil(2) } else { whole };
+        Portion { weight, mirror: if weight == 100 { 0 } else { step.mirror.min(100) } }
+    }
+
+    /// Whether a part of this step's weight was given before.
+    fn has_begun(&self, position: usize) -> bool {
+        self.state.rollout.as_ref().is_some_and(|progress| progress.step == position && progress.weight > 0)
+    }
+
+    /// Whether a part of the present step's weight is still to come.
+    fn is_in_part(&self) -> bool {
+        let weight = self.state.rollout.as_ref().map_or(0, |progress| progress.weight);
+        self.plan.strategy != Strategy::Shadow && self.step().is_some_and(|step| weight < step.weight.min(100))
+    }
+
+    /// Asks for the replicas that a portion needs.
+    pub(super) fn ask_for_capacity(&mut self, portion: Portion) {
+        if let Some(progress) = self.progress_mut() {
+            progress.memory.capacity = progress.memory.capacity.max(portion.needs());
+        }
+    }
+
+    /// Whether the candidate has the replicas for a portion, all of them ready.
+    fn has_replicas_for(&self, portion: Portion) -> bool {
+        let slot = self.state.rollout.as_ref().map(|progress| self.observed.slots.get(progress.slot));
+        let enough = slot.is_some_and(|slot| slot.capacity.is_none_or(|capacity| capacity >= portion.needs()));
+        enough && self.is_ready()
+    }
+
+    /// As [`Self::has_replicas_for`]; asks for them when it has not, and says so.
+    fn can_take(&mut self, portion: Portion) -> bool {
+        if self.has_replicas_for(portion) {
+            return true;
+        }
+        let Some(progress) = &self.state.rollout else { return false };
+        let slot = self.observed.slots.get(progress.slot);
+        let text = format!(
+            "{} gets replicas for {} % of the traffic: {} of {} are ready",
+            progress.revision, portion.weight, slot.ready_replicas, slot.desired_replicas
+        );
+        self.ask_for_capacity(portion);
+        self.hold_quietly(capital(&text));
+        false
     }
 
     fn shift(&mut self) -> bool {
@@ -194,9 +279,9 @@ impl Look<'_> {
     }
 
     fn end_bake(&mut self) -> bool {
-        let step = self.step().map(|step| step.approval);
+        let asks = self.asks_for_approval();
         self.enter_stage(Stage::Approval);
-        if step == Some(true) {
+        if asks {
             let text =
                 format!("Step {} waits for a person: `approve` lets {} go on.", self.step_name(), self.revision());
             self.note(NoteKind::WaitingForApproval, text);
@@ -204,9 +289,14 @@ impl Look<'_> {
         true
     }
 
+    /// A person is asked once for each step, when it has its whole weight.
+    fn asks_for_approval(&self) -> bool {
+        self.step().is_some_and(|step| step.approval) && !self.is_in_part()
+    }
+
     fn wait_for_approval(&mut self) -> bool {
         let approved = self.state.rollout.as_ref().is_some_and(|progress| progress.memory.approved);
-        if approved || self.step().is_none_or(|step| !step.approval) {
+        if approved || !self.asks_for_approval() {
             return self.end_step();
         }
         self.hold_quietly("waits for a person: `approve` goes on");
@@ -233,24 +323,40 @@ impl Look<'_> {
 
     /// Goes to the next step, if nothing speaks against more weight.
     fn end_step(&mut self) -> bool {
-        if let Some(reason) = self.forbids_moving() {
-            self.hold(capital(&reason));
-            return false;
-        }
         let Some((step, skip)) = self.state.rollout.as_ref().map(|progress| (progress.step, progress.memory.skip))
         else {
             return false;
         };
         let last = self.plan.steps.len().saturating_sub(1);
-        if skip == Skip::Nothing {
-            self.note(NoteKind::StepPassed, format!("Step {} passed.", self.step_name()));
+        let in_part = self.is_in_part();
+        let next = match skip {
+            Skip::Rest if in_part || step < last => Some(last),
+            _ if in_part => Some(step),
+            _ => (step < last).then_some(step + 1),
+        };
+        // While it gets replicas for the next portion, that some are not ready is no reason to tell people.
+        let grows = self.state.rollout.as_ref().is_some_and(Progress::grows);
+        let portion = next.map(|next| self.portion(next));
+        if let Some(portion) = portion.filter(|_| grows && self.failing.is_none())
+            && !self.can_take(portion)
+        {
+            return false;
         }
-        if step < last {
-            self.enter_step(if skip == Skip::Rest { last } else { step + 1 });
-        } else if self.plan.strategy == Strategy::Shadow {
-            self.end_shadow();
-        } else {
-            self.promote();
+        if let Some(reason) = self.forbids_moving() {
+            self.hold(capital(&reason));
+            return false;
+        }
+        if portion.is_some_and(|portion| !self.can_take(portion)) {
+            return false;
+        }
+        if skip == Skip::Nothing {
+            let rest = if in_part { " The rest of its weight follows." } else { "" };
+            self.note(NoteKind::StepPassed, format!("Step {} passed.{rest}", self.step_name()));
+        }
+        match next {
+            Some(next) => self.enter_step(next),
+            None if self.plan.strategy == Strategy::Shadow => self.end_shadow(),
+            None => self.promote(),
         }
         true
     }

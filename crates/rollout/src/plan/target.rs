@@ -79,6 +79,16 @@ fn check_workload(workload: &WorkloadTarget, problems: &mut Problems) -> Router 
     if workload.replicas.is_some_and(|replicas| !(1..=1000).contains(&replicas)) {
         problems.add(format!("{at}.replicas"), "has to be from 1 to 1000");
     }
+    if let Some(least) = workload.min_replicas {
+        if !(1..=1000).contains(&least) {
+            problems.add(format!("{at}.minReplicas"), "has to be from 1 to 1000");
+        } else if let Some(all) = workload.replicas.filter(|all| *all < least) {
+            let text = format!(
+                "is {least}, more than `replicas`, which is {all}: a candidate never has more than the live slot"
+            );
+            problems.add(format!("{at}.minReplicas"), text);
+        }
+    }
     let mut routers = Vec::new();
     if let Some(service) = &workload.virtual_service {
         routers.push("an Istio VirtualService");

@@ -119,6 +119,30 @@ fn everything_that_is_wrong_is_told_with_its_place() {
 }
 
 #[test]
+fn a_console_has_an_address_and_names_where_its_key_is() {
+    let wrong = yaml("  console: { url: gateway, key: spk_secret }");
+    assert_eq!(
+        problems(&wrong),
+        [
+            "spec.console.url: is `gateway`: write the gateway's address, such as http://127.0.0.1:8080",
+            "spec.console.key: names no place: write `env:NAME` or `file:PATH`, never the key itself",
+        ]
+    );
+    assert!(plan("  console: { url: 'http://gateway:8080', key: 'env:KEY' }").console.is_some());
+}
+
+#[test]
+fn a_candidate_never_needs_more_replicas_than_everything_does() {
+    let target =
+        "workload: { deployment: shop, port: 80, replicas: 2, minReplicas: 3, httpRoute: { name: a, rule: b } }";
+    let text = format!(
+        "apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {{ name: shop }}\nspec: {{ target: {{ {target} }} }}"
+    );
+    let said = "spec.target.workload.minReplicas: is 3, more than `replicas`, which is 2: a candidate never has more than the live slot";
+    assert_eq!(problems(&text), [said]);
+}
+
+#[test]
 fn a_router_that_cannot_copy_refuses_a_mirror() {
     let text = |spec: &str| {
         let slots = r#"slots: { blue: { addresses: ["127.0.0.1:1"] }, green: { addresses: ["127.0.0.1:2"] } }"#;

@@ -22,6 +22,8 @@ pub struct World {
     pub state: State,
     /// How long a slot takes to become ready; `None` when it never does.
     pub ready_after_ms: Option<u64>,
+    /// Replicas that the whole load needs; `None` where slots are not scaled.
+    pub replicas: Option<u32>,
     /// How gates end, by a part of their id; others pass.
     pub gate_ends: BTreeMap<String, GateState>,
     since: Slots<UnixMillis>,
@@ -32,8 +34,12 @@ impl World {
     /// A live version in the blue slot, with all traffic, that is wanted, too.
     #[must_use]
     pub fn with_live(revision: &str, now: UnixMillis) -> Self {
-        let live =
-            SlotObserved { revision: Some(revision.to_owned()), desired_replicas: 1, ready_replicas: 1, restarts: 0 };
+        let live = SlotObserved {
+            revision: Some(revision.to_owned()),
+            desired_replicas: 1,
+            ready_replicas: 1,
+            ..SlotObserved::default()
+        };
         let observed = Observed {
             wanted_revision: Some(revision.to_owned()),
             slots: Slots { blue: live, green: SlotObserved::default() },
@@ -45,6 +51,7 @@ impl World {
             observed,
             state: State::default(),
             ready_after_ms: Some(5000),
+            replicas: None,
             gate_ends: BTreeMap::new(),
             since: Slots::make(|_| now),
             commands: 0,
@@ -110,6 +117,7 @@ impl World {
                 DesiredSlot::Stopped => *observed = SlotObserved::default(),
                 DesiredSlot::Running { .. } | DesiredSlot::AsIs => {}
             }
+            self.scale(slot, *desired.capacity.get(slot));
         }
         self.observed.gates.retain(|id, _| desired.gates.iter().any(|request| request.id == *id));
         for GateRequest { id, .. } in &desired.gates {
@@ -120,5 +128,21 @@ impl World {
         self.observed.blocks.clear();
         let applied = &self.state.commands;
         self.observed.commands.retain(|command| !applied.contains(&command.id));
+    }
+
+    /// Gives a slot the replicas for a share of the load; new ones become ready as a new slot does.
+    fn scale(&mut self, slot: Slot, capacity: u8) {
+        let (Some(replicas), now) = (self.replicas, self.now) else { return };
+        let observed = self.observed.slots.get_mut(slot);
+        if observed.revision.is_none() {
+            return;
+        }
+        let wanted = (replicas * u32::from(capacity)).div_ceil(100).max(1);
+        if wanted > observed.desired_replicas {
+            *self.since.get_mut(slot) = now;
+        }
+        observed.desired_replicas = wanted;
+        observed.ready_replicas = observed.ready_replicas.min(wanted);
+        observed.capacity = u8::try_from((wanted * 100 / replicas.max(1)).min(100)).ok();
     }
 }

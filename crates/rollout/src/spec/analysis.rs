@@ -10,13 +10,13 @@ use spillway_slo::duration::Timespan;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Analysis {
-    /// `slots` reads the processes' own `/metrics`; `prometheus` asks a Prometheus.
+    /// Who measures: `slots` reads the processes' own `/metrics`, `prometheus` asks the Prometheus of `analysis.prometheus`. Default `slots`.
     #[serde(default)]
     pub source: AnalysisSource,
     /// The Prometheus, for `source: prometheus`, for queries and for its alerts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<PrometheusSource>,
-    /// Time between two looks. Default 15 s.
+    /// Time between two looks, such as `15s`; each look closes one window of measurements. Default 15 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub interval: Option<Timespan>,
@@ -36,7 +36,7 @@ pub struct Analysis {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1.0, max = 10.0))]
     pub tolerated_ratio: Option<f64>,
-    /// See `toleratedRatio`. Default 0.001.
+    /// What is added to `toleratedRatio` times the live version's error ratio, as a share of all requests. Default 0.001.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 0.1))]
     pub tolerated_difference: Option<f64>,
@@ -75,7 +75,7 @@ pub struct PrometheusSource {
     /// The label whose value is `blue` or `green`. Default `slot`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot_label: Option<String>,
-    /// Further labels that series must have.
+    /// Further labels that a series must have to be this rollout's, such as `namespace: shop`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }
@@ -84,7 +84,7 @@ pub struct PrometheusSource {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Series {
-    /// Name of the metric.
+    /// Name of the counter, such as `http_server_request_duration_seconds_count`.
     pub metric: String,
     /// Labels that count, each with a regular expression that the whole value has to match.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -95,9 +95,9 @@ pub struct Series {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Latency {
-    /// Name of the histogram, without `_bucket`.
+    /// Name of the histogram, without `_bucket`, such as `http_server_request_duration_seconds`.
     pub metric: String,
-    /// Labels that count, as in `requests`.
+    /// Labels that count, each with a regular expression that the whole value has to match.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }

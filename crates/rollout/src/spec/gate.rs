@@ -12,20 +12,20 @@ use spillway_slo::duration::Timespan;
 pub struct HttpCheck {
     /// Path on the candidate, such as `/healthz`, or a whole URL.
     pub path: String,
-    /// Method. Default GET.
+    /// Method of the request, such as `POST`. Default `GET`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// Headers.
+    /// Headers that are sent with the request.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// Body.
+    /// Body that is sent with the request. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// Status that has to come. Default: any 2xx.
+    /// Status that the answer has to have. Default: any 2xx.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 599))]
     pub status: Option<u16>,
-    /// Text that the answer's body has to contain.
+    /// Text that the answer's body has to contain. Default: anything will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
     /// Longest wait for the answer. Default 5 s.
@@ -40,10 +40,10 @@ pub struct HttpCheck {
 pub struct LoadTest {
     /// Options file of the load test. On Kubernetes a key of the ConfigMap `configMap`.
     pub file: String,
-    /// On Kubernetes: the ConfigMap with the options file.
+    /// On Kubernetes: the ConfigMap with the options file, in the Rollout's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map: Option<String>,
-    /// On Kubernetes: image of `spillway-loadgen`.
+    /// On Kubernetes: image of `spillway-loadgen` that the load test's Job runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Base address of the target. Default: the candidate slot itself.
@@ -63,9 +63,9 @@ pub struct LoadTest {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Webhook {
-    /// Name, which messages show.
+    /// Name of the webhook, which messages and the status show.
     pub name: String,
-    /// Where it is sent, by POST.
+    /// Address that the question is sent to, by POST.
     pub url: String,
     /// Longest wait for the answer. Default 30 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,7 +75,7 @@ pub struct Webhook {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub retries: Option<u32>,
-    /// What is passed on in the payload's `metadata`.
+    /// What is passed on in the payload's `metadata`, for the receiver alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }

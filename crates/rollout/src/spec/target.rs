@@ -19,7 +19,7 @@ pub struct Target {
     /// Processes on one host behind nginx.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostTarget>,
-    /// A Deployment of this namespace.
+    /// A Deployment of this namespace, whose pods are moved into two slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<WorkloadTarget>,
     /// Queue workers of a Spillway gateway, which have no request traffic: the weight is the share of deliveries that the candidate may claim.
@@ -31,9 +31,9 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HostTarget {
-    /// The proxy in front of the slots.
+    /// The nginx in front of the slots, and the file with which its traffic is moved.
     pub nginx: NginxRouter,
-    /// The slots.
+    /// Where the two slots listen. One is live; a new revision goes to the other.
     pub slots: Slots<HostSlot>,
     /// The candidate: a new revision to roll out. A change of `revision` starts a rollout.
     pub candidate: Candidate,
@@ -60,13 +60,13 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CommandLine {
-    /// Program and arguments.
+    /// Program and arguments, one entry each. No shell is in between.
     #[schemars(length(min = 1, max = 100))]
     pub command: Vec<String>,
-    /// Variables beside the controller's own.
+    /// Environment variables beside the controller's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
-    /// Where it runs. Default: where the controller does.
+    /// Folder in which it runs. Default: the controller's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<String>,
 }
@@ -81,7 +81,7 @@ pub struct HostSlot {
     /// Path that says that the slot can take traffic. Default `/readyz`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_path: Option<String>,
-    /// Path of its metrics. Default `/metrics`.
+    /// Path of its metrics in Prometheus' text format. Default `/metrics`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_path: Option<String>,
 }
@@ -97,7 +97,7 @@ pub struct NginxRouter {
     /// The main configuration that `nginx -t` checks. Default: nginx's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
-    /// The program. Default `nginx`.
+    /// The program that checks and reloads. Default `nginx`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
     /// Copy requests with unsafe methods (POST, PUT, PATCH, DELETE) too. They would be applied twice: only where that is harmless. Default false.
@@ -119,10 +119,16 @@ pub struct WorkloadTarget {
     /// Port of the pods that takes requests; the slots' Services listen on it.
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
-    /// Replicas of the live slot, when no autoscaler sets them. Default: those that the Deployment had.
+    /// Replicas that the whole load needs, when no autoscaler sets them: those of the live slot. The candidate has its share of them, before it gets
+    /// the traffic; with `strategy: blueGreen` all of them from the start. Default: those that the Deployment had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub replicas: Option<u32>,
+    /// Replicas that the candidate has at least, however small its share, and that are left of it after it went back, until it is stopped.
+    /// Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub min_replicas: Option<u32>,
     /// HorizontalPodAutoscaler that is copied for each slot that takes traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaler: Option<String>,
@@ -141,7 +147,7 @@ pub struct WorkloadTarget {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VirtualServiceRouter {
-    /// Name of the VirtualService.
+    /// Name of the VirtualService, in this namespace.
     pub name: String,
     /// Name of the route in its `http` list. Nothing else of it is touched.
     pub route: String,
@@ -155,9 +161,9 @@ pub struct VirtualServiceRouter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpRouteRouter {
-    /// Name of the HTTPRoute.
+    /// Name of the HTTPRoute, in this namespace.
     pub name: String,
-    /// Name of the rule. Nothing else of the route is touched.
+    /// Name of the rule in its `rules` list. Nothing else of the route is touched.
     pub rule: String,
     /// Copy requests with unsafe methods (POST, PUT, PATCH, DELETE) too. They would be applied twice: only where that is harmless. Without it, copies
     /// are refused unless the rule itself matches GET, HEAD or OPTIONS only. Default false.
@@ -169,9 +175,9 @@ pub struct HttpRouteRouter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NginxConfigMapRouter {
-    /// Name of the ConfigMap.
+    /// Name of the ConfigMap, in this namespace.
     pub config_map: String,
-    /// The key that the controller owns.
+    /// The key that the controller owns: it holds the configuration for nginx' `http` block.
     pub key: String,
 }
 
@@ -185,6 +191,6 @@ pub struct WorkersTarget {
     pub api_key: String,
     /// The slots: processes that were started with `spillway serve --role worker --slot NAME`.
     pub slots: Slots<HostSlot>,
-    /// The candidate.
+    /// The candidate: a new revision of the workers. A change of `revision` starts a rollout.
     pub candidate: Candidate,
 }

@@ -39,6 +39,9 @@ proptest! {
         let decision = decide(&plan, &state, &observed, now);
         let router = decision.desired.router;
         prop_assert_eq!(u16::from(router.weights.blue) + u16::from(router.weights.green), 100);
+        let takes = |slot: &Slot| (*router.weights.get(*slot)).max(*router.mirror.get(*slot));
+        let can_take = |slot: &Slot| *decision.desired.capacity.get(*slot) >= takes(slot);
+        prop_assert!(decision.state.live_revision.is_none() || Slot::BOTH.iter().all(can_take), "{:?}", decision.desired);
         prop_assert!(decision.state.history.len() <= State::MAX_HISTORY);
         prop_assert!(decision.state.commands.len() <= State::MAX_COMMANDS);
         prop_assert!(decision.look_again_ms > 0);

@@ -117,12 +117,13 @@ fn slots<T: std::fmt::Debug>(each: impl Strategy<Value = T> + Clone) -> impl Str
 }
 
 fn slot_observed() -> impl Strategy<Value = SlotObserved> + Clone {
-    (of(select(vec!["v1", "v2", "v3"])), 0..3_u32, 0..3_u32, 0..3_u32).prop_map(
-        |(revision, desired_replicas, ready_replicas, restarts)| SlotObserved {
+    (of(select(vec!["v1", "v2", "v3"])), 0..3_u32, 0..3_u32, 0..3_u32, of(0..=255_u8)).prop_map(
+        |(revision, desired_replicas, ready_replicas, restarts, capacity)| SlotObserved {
             revision: revision.map(str::to_owned),
             desired_replicas,
             ready_replicas,
             restarts,
+            capacity,
         },
     )
 }
@@ -241,6 +242,7 @@ fn memory() -> impl Strategy<Value = ProgressMemory> {
                 rollback,
                 verify,
                 calm_windows: n,
+                capacity: (n % 256) as u8,
             }
         },
     )

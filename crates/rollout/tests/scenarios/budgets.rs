@@ -67,13 +67,52 @@ fn without_data_nothing_starts() {
 #[test]
 fn a_freeze_holds_what_runs_and_a_warning_bakes_longer() {
     let mut play = Play::new(budgeted());
-    spend(&mut play, 95.0, 400);
+    spend(&mut play, 50.0, 60);
+    assert_eq!(play.weight(), 10);
+    spend(&mut play, 95.0, 500);
     assert_eq!(play.weight(), 10, "the bake is twice as long");
     spend(&mut play, 110.0, 3600);
     assert_eq!((play.state().phase, play.weight()), (Phase::Progressing, 10));
     spend(&mut play, 50.0, 60);
     assert_eq!(play.weight(), 100);
     insta::assert_snapshot!(play.story());
+}
+
+#[test]
+fn a_warning_makes_steps_smaller() {
+    let mut plan = budgeted();
+    plan.steps[0].approval = true;
+    let mut play = Play::new(plan);
+    spend(&mut play, 95.0, 60);
+    assert_eq!(play.weight(), 5, "half of the way to 10 %");
+    spend(&mut play, 95.0, 600);
+    assert_eq!(play.weight(), 10, "the other half, for which no person was asked");
+    spend(&mut play, 95.0, 3600);
+    assert_eq!(play.weight(), 10, "a person is asked at the step's whole weight");
+    play.command(CommandAction::Approve);
+    spend(&mut play, 95.0, 20);
+    assert_eq!(play.weight(), 55);
+    spend(&mut play, 80.0, 300);
+    assert_eq!(
+        play.weight(),
+        100,
+        "the warning is over, and with it the longer bake; the portion that was begun is ended"
+    );
+    play.run_to(Phase::Observing);
+    insta::assert_snapshot!(play.story());
+}
+
+#[test]
+fn a_person_who_promotes_is_not_slowed_by_a_warning() {
+    let mut play = Play::new(budgeted());
+    spend(&mut play, 95.0, 60);
+    assert_eq!(play.weight(), 5);
+    play.command(CommandAction::Promote { full: false });
+    spend(&mut play, 95.0, 10);
+    assert_eq!(play.weight(), 10, "the portion ends, and with it what is left of the step's weight");
+    play.command(CommandAction::Promote { full: true });
+    spend(&mut play, 95.0, 20);
+    assert_eq!(play.weight(), 100);
 }
 
 #[test]

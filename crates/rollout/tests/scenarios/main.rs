@@ -1,6 +1,7 @@
 //! Rollouts from their start to their end, as people would read them.
 
 mod budgets;
+mod capacity;
 mod commands;
 mod gates;
 mod judged;

@@ -56,7 +56,7 @@ fn the_first_look_takes_over_what_has_the_traffic() {
         revision: Some(revision.to_owned()),
         desired_replicas: 1,
         ready_replicas: 1,
-        restarts: 0,
+        ..SlotObserved::default()
     };
     let mut world = World::with_live("v1", 1000);
     world.observed.slots = Slots { blue: running("v2"), green: running("v1") };

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use spillway_model::{BreakerPolicy, DestinationUrl, Name, Rate, RetrySchedule, Secret};
+use spillway_model::{
+    BreakerPolicy, Budget, DestinationUrl, EventType, InvalidBudget, Name, Rate, Retention, RetrySchedule, Secret,
+    Validation,
+};
 
 use super::delivery::{CONCURRENCY, TIMEOUT};
 use super::telemetry::read_headers;
@@ -37,6 +40,14 @@ pub struct SourceSettings {
     pub max_body: Option<ByteSize>,
     /// A disabled source answers 404. Default true.
     pub enabled: bool,
+    /// `[[sources.event_types]]`: kinds of events that come from here, each with a name and, if it is wanted, a `schema`. Default none: any,
+    /// unchecked.
+    pub event_types: Vec<EventType>,
+    /// What becomes of events that are none of these kinds. Default "off".
+    pub validation: Validation,
+    /// `[sources.retention]`: how long `events`, `payloads` and `attempts` are kept, from 1 min to 36500 d. Default none: the server's
+    /// settings.
+    pub retention: Option<Retention>,
     /// Options of the scheme as they stand in the file, for the signature crate: `public_url`, `tolerance`,
     /// `credential_header`, `username`, `idempotency` and the table `hmac`. Empty means the scheme's defaults.
     pub scheme: serde_json::Map<String, serde_json::Value>,
@@ -50,11 +61,25 @@ impl SourceSettings {
         let rate_limit = section.optional("rate_limit");
         let max_body = section.optional_within("max_body", ByteSize::new(1)..=ByteSize::mib(64));
         let enabled = section.read("enabled", true);
+        let event_types = section.tables("event_types", read_event_type);
+        let validation = section.read("validation", Validation::Off);
+        let retention = Some(section.table("retention", read_retention)).filter(|read| *read != Retention::default());
         let options = SCHEME_OPTIONS.into_iter();
         let scheme =
             options.filter_map(|(key, form)| Some((key.to_owned(), crate::value::to_json(section.any(key, form)?))));
         let scheme = scheme.collect();
-        let source = Self { name: name?, provider: provider?, secrets, rate_limit, max_body, enabled, scheme };
+        let source = Self {
+            name: name?,
+            provider: provider?,
+            secrets,
+            rate_limit,
+            max_body,
+            enabled,
+            event_types,
+            validation,
+            retention,
+            scheme,
+        };
         section.journal.warnings.extend(source.warning());
         Some(source)
     }
@@ -91,6 +116,8 @@ pub struct DestinationSettings {
     pub retry_schedule: Option<RetrySchedule>,
     /// `[destinations.breaker]`: when it is given a rest. Default 5 failures in a row within 30 s, 30 s of rest.
     pub breaker: BreakerPolicy,
+    /// `[destinations.budget]`: what it may cost. Default none: no limit.
+    pub budget: Option<Budget>,
 }
 
 impl DestinationSettings {
@@ -104,6 +131,7 @@ impl DestinationSettings {
         let signing_secrets = section.secrets("signing_secrets");
         let retry_schedule = section.optional("retry_schedule");
         let breaker = section.table("breaker", read_breaker);
+        let budget = section.table("budget", read_budget);
         Some(Self {
             name: name?,
             url: url?,
@@ -114,17 +142,24 @@ impl DestinationSettings {
             signing_secrets,
             retry_schedule,
             breaker,
+            budget,
         })
     }
 }
 
-/// `[[connections]]`: every event of a source goes to a destination.
+/// `[[connections]]`: events of a source go to a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionSettings {
     /// From which source.
     pub source: Name,
     /// To which destination.
     pub destination: Name,
+    /// A jq program that says which events go. Default none: all.
+    pub filter: Option<String>,
+    /// A jq program that makes the body that is delivered. Default none: the body as it came.
+    pub transform: Option<String>,
+    /// A jq program that names what must stay in order. Default none: nothing.
+    pub order_by: Option<String>,
 }
 
 impl ConnectionSettings {
@@ -136,6 +171,9 @@ impl ConnectionSettings {
     ) -> Option<Self> {
         let source = section.required::<Name>("source");
         let destination = section.required::<Name>("destination");
+        let filter = section.optional("filter");
+        let transform = section.optional("transform");
+        let order_by = section.optional("order_by");
         let (source, destination) = (source?, destination?);
         check_declared(section, "source", &source, sources);
         check_declared(section, "destination", &destination, destinations);
@@ -143,8 +181,34 @@ impl ConnectionSettings {
             let what = format!("a connection from {source} to {destination}");
             report_duplicate(section, "source", what);
         }
-        Some(Self { source, destination })
+        Some(Self { source, destination, filter, transform, order_by })
     }
+}
+
+fn read_event_type(section: &mut Section<'_>) -> Option<EventType> {
+    let name = section.required::<String>("name");
+    let expected = "a JSON Schema, as a table or as a text of JSON";
+    let schema = match section.any("schema", expected).map(crate::value::to_json) {
+        Some(serde_json::Value::String(text)) => match serde_json::from_str(&text) {
+            Ok(schema) => Some(schema),
+            Err(error) => {
+                let origin = section.origin("schema");
+                section.invalid("schema", expected, format!("text that is not JSON: {error}"), origin);
+                None
+            }
+        },
+        schema => schema,
+    };
+    Some(EventType { name: name?, schema })
+}
+
+fn read_retention(section: &mut Section<'_>) -> Retention {
+    let range = Duration::from_secs(60)..=Duration::from_secs(36_500 * 86_400);
+    let mut read = |key| {
+        let kept = section.optional_within(key, range.clone());
+        kept.map(|kept: Duration| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX))
+    };
+    Retention { events_ms: read("events"), payloads_ms: read("payloads"), attempts_ms: read("attempts") }
 }
 
 fn read_new_name(section: &mut Section<'_>, names: &mut BTreeSet<String>) -> Option<Name> {
@@ -184,4 +248,33 @@ fn read_breaker(section: &mut Section<'_>) -> BreakerPolicy {
         interval_ms: ms(section.read_within("interval", interval, Duration::from_secs(1)..=day)),
         base_ejection_ms: ms(section.read_within("base_ejection", base_ejection, Duration::from_millis(100)..=day)),
     }
+}
+
+/// A table without any key is no budget.
+fn read_budget(section: &mut Section<'_>) -> Option<Budget> {
+    let budget = Budget {
+        requests_per_hour: section.optional("requests_per_hour"),
+        cost_per_hour: section.optional("cost_per_hour"),
+        cost_per_request: section.optional("cost_per_request"),
+        cost_header: section.optional("cost_header"),
+        max_concurrent: section.optional("max_concurrent"),
+    };
+    if budget == Budget::default() {
+        return None;
+    }
+    if let Err(InvalidBudget { field, reason }) = budget.check() {
+        let found = match field {
+            "requests_per_hour" => budget.requests_per_hour.map(|value| value.to_string()),
+            "cost_per_hour" => budget.cost_per_hour.map(|value| value.to_string()),
+            "cost_per_request" => budget.cost_per_request.map(|value| value.to_string()),
+            "cost_header" => budget.cost_header.clone(),
+            "max_concurrent" => budget.max_concurrent.map(|value| value.to_string()),
+            _ => None,
+        };
+        let field = if field.is_empty() { "cost_header" } else { field };
+        let origin = section.origin(field);
+        let found = found.unwrap_or_else(|| "no limit".to_owned());
+        section.invalid(field, &format!("part of a budget that can be kept: {reason}"), found, origin);
+    }
+    Some(budget)
 }

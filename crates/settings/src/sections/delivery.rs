@@ -33,6 +33,8 @@ pub struct DeliverySettings {
     pub retry_schedule: RetrySchedule,
     /// How much of an answer is read; a larger one is cut off there, and its status decides. Default 64 KiB, at most 16 MiB.
     pub response_limit: ByteSize,
+    /// Deliveries that a replay makes due in a second, unless it says otherwise. Default 100, at most 10,000.
+    pub replay_per_second: u32,
     /// Deliveries that may wait in memory; beyond it they wait in the store. Default 8192.
     pub ready_queue: usize,
     /// Networks that destinations may be in although they are private, loopback or link-local. Default none.
@@ -53,6 +55,7 @@ impl Default for DeliverySettings {
             lease: Duration::from_secs(60),
             retry_schedule: RetrySchedule::default(),
             response_limit: ByteSize::kib(64),
+            replay_per_second: 100,
             ready_queue: 8_192,
             allow_networks: Vec::new(),
             ca_file: None,
@@ -85,6 +88,7 @@ impl DeliverySettings {
                 default.response_limit,
                 ByteSize::new(0)..=ByteSize::mib(16),
             ),
+            replay_per_second: section.read_within("replay_per_second", default.replay_per_second, 1..=10_000),
             ready_queue: section.read_within("ready_queue", default.ready_queue, 1..=1_000_000),
             allow_networks: section.read("allow_networks", default.allow_networks),
             ca_file: section.optional("ca_file"),

@@ -61,6 +61,8 @@ pub struct ServerSettings {
     pub request_timeout: Duration,
     /// Open connections; further ones wait in the system's queue. Default 10,000.
     pub max_connections: usize,
+    /// Clients that look at live events at once, over server-sent events and WebSockets; further ones are answered 503. Default 5,000.
+    pub max_streams: usize,
     /// All the time there is between SIGTERM and the exit. Zero exits at once. Default 25 s.
     pub drain_timeout: Duration,
     /// Requests to the API with each key that has no limit of its own; more are answered 429. Default 100/s.
@@ -96,6 +98,7 @@ impl Default for ServerSettings {
             body_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(30),
             max_connections: 10_000,
+            max_streams: 5_000,
             drain_timeout: Duration::from_secs(25),
             api_rate_limit: Rate {
                 count: const { std::num::NonZeroU32::new(100).expect("not zero") },
@@ -136,6 +139,7 @@ impl ServerSettings {
             body_timeout: section.read_within("body_timeout", default.body_timeout, wait.clone()),
             request_timeout: section.read_within("request_timeout", default.request_timeout, wait.clone()),
             max_connections: section.read_within("max_connections", default.max_connections, 1..=1_000_000),
+            max_streams: section.read_within("max_streams", default.max_streams, 0..=1_000_000),
             drain_timeout: section.read_within("drain_timeout", default.drain_timeout, Duration::ZERO..=*wait.end()),
             api_rate_limit: section.read("api_rate_limit", default.api_rate_limit),
             unauthenticated_rate_limit: section.read("unauthenticated_rate_limit", default.unauthenticated_rate_limit),

@@ -9,6 +9,7 @@ use crate::{Origin, RedisUrl, SettingsError, StoreUrl};
 const DATABASE_FILE: &str = "spillway.db";
 const STORE_URL: &str =
     "\"sqlite://PATH\" or \"postgres://user@host/database\", or \"env:NAME\" or \"file:PATH\" that holds one";
+const REPLICA_URL: &str = "\"postgres://user@host/database\", or \"env:NAME\" or \"file:PATH\" that holds one";
 const REDIS_URL: &str =
     "\"redis://host:6379\" or \"rediss://host:6379\", or \"env:NAME\" or \"file:PATH\" that holds one";
 
@@ -33,6 +34,10 @@ pub struct StoreSettings {
     /// A connection beyond `pool_size` that was not used for so long is closed; PostgreSQL only. Zero never closes it. Default
     /// 10 min.
     pub idle_timeout: Duration,
+    /// A streaming replica of the database for lists and single reads of the API and the console; PostgreSQL only. Default none.
+    pub replica_url: Option<StoreUrl>,
+    /// How far the replica may be behind; beyond it everything is read from the database itself. Default 10 s, from 100 ms to 10 min.
+    pub replica_max_lag: Duration,
     /// Share of the pool in use that is a warning, 0 to 1. Default 0.8.
     pub pool_warn_ratio: f64,
     /// Share of the pool in use that is critical, 0 to 1, above `pool_warn_ratio`. Default 0.9.
@@ -58,6 +63,8 @@ impl Default for StoreSettings {
             pool_timeout: Duration::from_secs(5),
             pool_recycle: Duration::from_secs(30 * 60),
             idle_timeout: Duration::from_secs(10 * 60),
+            replica_url: None,
+            replica_max_lag: Duration::from_secs(10),
             pool_warn_ratio: 0.8,
             pool_critical_ratio: 0.9,
         }
@@ -81,6 +88,12 @@ impl StoreSettings {
             ),
             pool_recycle: section.read_within("pool_recycle", default.pool_recycle, Duration::ZERO..=7 * day),
             idle_timeout: section.read_within("idle_timeout", default.idle_timeout, Duration::ZERO..=day),
+            replica_url: read_replica(section),
+            replica_max_lag: section.read_within(
+                "replica_max_lag",
+                default.replica_max_lag,
+                Duration::from_millis(100)..=Duration::from_secs(600),
+            ),
             pool_warn_ratio: section.read_within("pool_warn_ratio", default.pool_warn_ratio, 0.0..=1.0),
             pool_critical_ratio: section.read_within("pool_critical_ratio", default.pool_critical_ratio, 0.0..=1.0),
         };
@@ -94,6 +107,22 @@ impl StoreSettings {
         }
         settings
     }
+}
+
+fn read_replica(section: &mut Section<'_>) -> Option<StoreUrl> {
+    let (url, origin) = section.secret_url::<StoreUrl>("replica_url", REPLICA_URL, None).unzip();
+    if let (Some(StoreUrl::Sqlite(_)), Some(origin)) = (&url, &origin) {
+        section.invalid(
+            "replica_url",
+            REPLICA_URL,
+            "a SQLite database, which has no replicas".to_owned(),
+            origin.clone(),
+        );
+        return None;
+    }
+    let shown = url.as_ref().map(|url| toml::Value::String(url.to_string()));
+    section.record("replica_url", shown, origin.unwrap_or(Origin::Default));
+    url
 }
 
 /// The database and the data directory: whichever of the two a later layer sets decides where SQLite keeps its file.

@@ -4,6 +4,8 @@ use spillway_settings::{LoadArgs, Settings};
 
 use crate::support::file;
 
+const KEPT: &str = "a duration such as \"90d\", from 1h to 36500d, or \"forever\"";
+
 #[test]
 fn an_unknown_key_names_its_path_place_and_the_nearest_known_key() {
     for (text, problem) in [
@@ -24,7 +26,7 @@ fn an_unknown_key_names_its_path_place_and_the_nearest_known_key() {
         (
             "[zzzzzzzzzzzz]",
             "zzzzzzzzzzzz (spillway.toml); known here are connections, delivery, destinations, intake, \
-                            log, redis, server, sources, store, telemetry, worker",
+                            log, redis, retention, server, sources, store, telemetry, worker",
         ),
     ] {
         assert_eq!(file(text).problem(), format!("settings_unknown_key: unknown key {problem}"));
@@ -98,6 +100,16 @@ fn every_kind_of_bad_value_names_its_key_its_place_and_the_form_it_must_have() {
             "60",
         ),
         ("server", "tls = true", "a table [server.tls]", "true"),
+        ("retention", "events = '59m'", KEPT, "\"59m\""),
+        ("retention", "events = '36501d'", KEPT, "\"36501d\""),
+        ("retention", "payloads = 'never'", KEPT, "\"never\""),
+        ("retention", "attempts = 30", KEPT, "30"),
+        (
+            "store",
+            "replica_url = 'sqlite://replica.db'",
+            "\"postgres://user@host/database\", or \"env:NAME\" or \"file:PATH\" that holds one",
+            "a SQLite database, which has no replicas",
+        ),
         (
             "server.cors",
             "allow_origins = ['https://a/b']",
@@ -107,6 +119,7 @@ fn every_kind_of_bad_value_names_its_key_its_place_and_the_form_it_must_have() {
         ),
         ("delivery", "allow_networks = ['10.0.0.0/8', '10.0.0.0/99']", network, "\"10.0.0.0/99\""),
         ("delivery", "allow_networks = 10", network, "a number"),
+        ("delivery", "replay_per_second = 0", "a whole number, from 1 to 10000", "0"),
         ("delivery", "ca_file = ''", "a path such as \"/etc/spillway/tls.pem\"", "an empty text"),
         (
             "delivery",
@@ -231,6 +244,11 @@ fn values_that_contradict_each_other_are_refused() {
         problem,
         "settings_conflict: store.pool_warn_ratio and store.pool_critical_ratio contradict each other: the warning at \
          0.95 must not come after the critical state at 0.9"
+    );
+    assert_eq!(
+        file("[retention]\nevents = '7d'\npayloads = '30d'").problem(),
+        "settings_conflict: retention.payloads and retention.events contradict each other: 30d is longer than the event \
+         itself is kept (7d); write \"forever\""
     );
     assert_eq!(
         file("[server.tls]\ncertificate = 'a.pem'").problem(),

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use spillway_model::{Retention, Validation};
 use spillway_settings::SettingsWarning;
 
 use crate::support::file;
@@ -70,6 +71,9 @@ fn every_key_of_sources_and_destinations_is_read() {
         credential_header = "x-key"
         username = "u"
         idempotency = { header = "x-id" }
+        validation = "quarantine"
+        retention = { events = "90d", payloads = "36h" }
+        event_types = [{ name = "paid", schema = { type = "object", minProperties = 1 } }, { name = "open", schema = '{"type":"array"}' }, { name = "any" }]
         [[destinations]]
         name = "d"
         url = "https://d.example"
@@ -92,6 +96,15 @@ fn every_key_of_sources_and_destinations_is_read() {
         json!({"tolerance": "90s", "public_url": "https://a.example", "credential_header": "x-key", "username": "u",
                "idempotency": {"header": "x-id"}})
     );
+    assert_eq!(source.validation, Validation::Quarantine);
+    let hours = |hours: u64| Some(hours * 3_600_000);
+    assert_eq!(
+        source.retention,
+        Some(Retention { events_ms: hours(90 * 24), payloads_ms: hours(36), attempts_ms: None })
+    );
+    let schemas: Vec<_> = source.event_types.iter().map(|kind| (kind.name.as_str(), kind.schema.clone())).collect();
+    let object = Some(json!({"type": "object", "minProperties": 1}));
+    assert_eq!(schemas, [("paid", object), ("open", Some(json!({"type": "array"}))), ("any", None)]);
     let destination = &settings.destinations[0];
     assert_eq!(destination.timeout, Some(Duration::from_secs(10)));
     assert_eq!(destination.max_concurrent, Some(3));
@@ -157,4 +170,30 @@ fn sources_that_accept_or_refuse_everything_are_warned_of() {
             SettingsWarning::SourceWithoutSecret { name: "shut".to_owned() },
         ]
     );
+}
+
+const LIMITED: &str = "[[destinations]]\nname = 'ai'\nurl = 'https://ai.example'\n[destinations.budget]\n";
+
+#[test]
+fn a_destination_can_have_a_budget() {
+    let settings = file(&format!(
+        "{LIMITED}requests_per_hour = 1000\ncost_per_hour = 50\ncost_per_request = 0.03\nmax_concurrent = 10\n"
+    ))
+    .settings();
+    let budget = settings.destinations[0].budget.as_ref().expect("a budget");
+    assert_eq!((budget.requests_per_hour, budget.cost_per_hour), (Some(1_000), Some(50.0)));
+    assert_eq!((budget.cost_per_request, budget.max_concurrent), (Some(0.03), Some(10)));
+    let without = file("[[destinations]]\nname = 'ai'\nurl = 'https://ai.example'\n").settings();
+    assert_eq!(without.destinations[0].budget, None);
+}
+
+#[test]
+fn a_budget_that_lets_nothing_through_is_refused_with_what_to_do_instead() {
+    let problem = file(&format!("{LIMITED}requests_per_hour = 0\n")).problem();
+    assert!(problem.starts_with("settings_invalid_value: destinations[0].budget.requests_per_hour"), "{problem}");
+    assert!(problem.contains("pause it") && problem.contains("found 0"), "{problem}");
+    let problem = file(&format!("{LIMITED}cost_header = 'x-cost'\n")).problem();
+    assert!(problem.contains("budget.cost_header") && problem.contains("cost_per_hour"), "{problem}");
+    let problem = file(&format!("{LIMITED}requests_per_houre = 5\n")).problem();
+    assert!(problem.contains("requests_per_hour"), "{problem}");
 }

@@ -12,7 +12,7 @@ use super::rows::{encode_trace, text, uuid};
 use super::sessions::Session;
 use crate::{StoreError, StoreErrorKind};
 
-/// Batches without any key.
+/// Batches without any key, order and quarantine.
 const PLAIN: &str = "
 WITH stored AS (
     INSERT INTO events (id, source_id, event_type, trace, headers, body)
@@ -23,7 +23,7 @@ SELECT id, destination_id, connection_id, at, generation, 0, 0
 FROM UNNEST($7::uuid[], $8::uuid[], $9::uuid[], $10::bigint[], $11::integer[])
     AS d (id, destination_id, connection_id, at, generation)";
 
-/// Batches with keys, which must be given in the order of their hashes so that two nodes cannot wait for each other.
+/// Batches with keys and without order and quarantine. Keys must be given in the order of their hashes so that two nodes cannot wait for each other.
 /// A record from before the window ($3) is taken over. Answers how many keys were new, and of which events unless all were.
 ///
 /// `OR` keeps the planner from turning the membership tests into joins: as they are, it hashes the keys once.
@@ -45,6 +45,42 @@ WITH fresh AS (
     FROM UNNEST($11::uuid[], $12::uuid[], $13::uuid[], $14::bigint[], $15::integer[], $16::uuid[])
         AS d (id, destination_id, connection_id, at, generation, key_of)
     WHERE key_of IS NULL OR key_of IN (SELECT event_id FROM fresh)
+)
+SELECT count(*), CASE WHEN count(*) < cardinality($1::uuid[]) THEN array_agg(event_id) END FROM fresh";
+
+/// Any batch: as [`KEYED`], with why an event is in quarantine ($17) and what a delivery must stay in order with ($18).
+///
+/// The head of each key is locked, in the order of the keys, before anything is decided on it; who waits for the lock sees what the other one
+/// left. Of several deliveries with one key the one with the lowest id becomes the head, if there is none.
+const FULL: &str = "
+WITH fresh AS (
+    INSERT INTO idempotency AS i (hash, event_id)
+    SELECT * FROM UNNEST($1::uuid[], $2::uuid[])
+    ON CONFLICT (hash) DO UPDATE SET event_id = excluded.event_id WHERE i.event_id < $3
+    RETURNING i.event_id
+), stored AS (
+    INSERT INTO events (id, source_id, event_type, trace, headers, body, quarantine)
+    SELECT id, source_id, event_type, trace, headers, body, quarantine
+    FROM UNNEST($4::uuid[], $5::uuid[], $6::text[], $7::bytea[], $8::bytea[], $9::bytea[], $10::boolean[], $17::text[])
+        AS e (id, source_id, event_type, trace, headers, body, keyed, quarantine)
+    WHERE NOT keyed OR id IN (SELECT event_id FROM fresh)
+), wanted AS MATERIALIZED (
+    SELECT id, destination_id, connection_id, at, generation, order_key
+    FROM UNNEST($11::uuid[], $12::uuid[], $13::uuid[], $14::bigint[], $15::integer[], $16::uuid[], $18::bigint[])
+        AS d (id, destination_id, connection_id, at, generation, key_of, order_key)
+    WHERE key_of IS NULL OR key_of IN (SELECT event_id FROM fresh)
+), heads AS (
+    INSERT INTO order_heads AS h (key, delivery_id)
+    SELECT DISTINCT ON (order_key) order_key, id FROM wanted WHERE order_key IS NOT NULL ORDER BY order_key, id
+    ON CONFLICT (key) DO UPDATE SET delivery_id = h.delivery_id
+    RETURNING h.delivery_id
+), placed AS MATERIALIZED (
+    SELECT *, CASE WHEN order_key IS NULL OR id IN (SELECT delivery_id FROM heads) THEN 0 ELSE 4 END AS state FROM wanted
+), queued AS (
+    INSERT INTO order_queue (key, delivery_id) SELECT order_key, id FROM placed WHERE state = 4
+), born AS (
+    INSERT INTO deliveries (id, destination_id, connection_id, at, generation, attempts, state, order_key)
+    SELECT id, destination_id, connection_id, at, generation, 0, state, order_key FROM placed
 )
 SELECT count(*), CASE WHEN count(*) < cardinality($1::uuid[]) THEN array_agg(event_id) END FROM fresh";
 
@@ -70,7 +106,8 @@ pub(super) async fn append(
         }
     }
     let mut missing: Vec<&NewEvent> = events.iter().filter(|event| !repeats.contains(&event.event.id)).collect();
-    if firsts.is_empty() {
+    let is_full = !events.iter().all(is_plain);
+    if firsts.is_empty() && !is_full {
         insert_plain(session, &missing).await?;
         return Ok(events.iter().map(|event| Appended::Accepted { id: event.event.id }).collect());
     }
@@ -80,7 +117,7 @@ pub(super) async fn append(
     let horizon = EventId::first_of(newest.saturating_sub(window));
     let mut owners: HashMap<IdempotencyHash, EventId> = HashMap::new();
     for _ in 0..ROUNDS {
-        let taken = insert_keyed(session, &missing, horizon).await?;
+        let taken = insert_keyed(session, &missing, horizon, is_full).await?;
         if taken.is_empty() {
             return Ok(events.iter().map(|event| answer(event, &firsts, &owners)).collect());
         }
@@ -92,6 +129,11 @@ pub(super) async fn append(
         }
     }
     Err(StoreError::new(StoreErrorKind::Contention, "idempotency records came and went while a batch was stored"))
+}
+
+/// Whether it needs nothing but its event and unordered deliveries.
+fn is_plain(event: &NewEvent) -> bool {
+    event.event.quarantine.is_none() && event.deliveries.iter().all(|delivery| delivery.order.is_none())
 }
 
 fn answer(
@@ -132,6 +174,7 @@ async fn insert_keyed<'a>(
     session: &mut Session,
     events: &[&'a NewEvent],
     horizon: EventId,
+    is_full: bool,
 ) -> Result<Vec<&'a NewEvent>, StoreError> {
     let mut keys: Vec<(IdempotencyHash, EventId)> =
         events.iter().filter_map(|event| Some((event.idempotency?, event.event.id))).collect();
@@ -143,7 +186,7 @@ async fn insert_keyed<'a>(
         };
         events.iter().flat_map(of)
     };
-    let insert = sqlx::query(KEYED)
+    let mut insert = sqlx::query(if is_full { FULL } else { KEYED })
         .bind(keys.iter().map(|(hash, _)| uuid(*hash)).bind_iter())
         .bind(keys.iter().map(|(_, event)| uuid(event.to_u128())).bind_iter())
         .bind(uuid(horizon.to_u128()))
@@ -160,6 +203,11 @@ async fn insert_keyed<'a>(
         .bind(deliveries().map(|(delivery, _)| delivery.due_at).bind_iter())
         .bind(deliveries().map(|(delivery, _)| delivery.generation.cast_signed()).bind_iter())
         .bind(deliveries().map(|(_, key_of)| key_of).bind_iter());
+    if is_full {
+        insert = insert
+            .bind(events.iter().map(|event| event.event.quarantine.as_deref().map(text)).bind_iter())
+            .bind(deliveries().map(|(delivery, _)| delivery.order.map(|key| key.0)).bind_iter());
+    }
     let row = session.write(insert).await?;
     if row.try_get::<i64, _>(0)? == i64::try_from(keys.len()).unwrap_or(i64::MAX) {
         return Ok(Vec::new());

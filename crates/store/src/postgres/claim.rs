@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use spillway_model::{
-    Claimed, ConnectionId, DeliveryId, DestinationId, Event, EventId, Lease, NextState, Settlement, UnixMillis,
+    Claimed, ConnectionId, DeliveryId, DestinationId, Event, EventId, Lease, NextState, OrderKey, Settlement,
+    UnixMillis,
 };
 use sqlx::Row;
 use sqlx::postgres::PgBindIterExt;
@@ -49,7 +50,7 @@ macro_rules! take {
             )
             UPDATE deliveries d SET at = $5, generation = d.generation + 1
             FROM picked p WHERE d.ctid = p.place
-            RETURNING d.id, d.destination_id, d.connection_id, d.generation, d.attempts, p.at"
+            RETURNING d.id, d.destination_id, d.connection_id, d.generation, d.attempts, p.at, d.order_key"
         )
     };
 }
@@ -74,7 +75,7 @@ const TAKE_OF_SHARE: &str = take!(concat!(" AND ((", mixed!(), " * ", mixed!(), 
 /// each id a lookup of its own.
 const PAYLOADS: &str = "
 SELECT e.* FROM UNNEST($1::uuid[]) AS k (id) CROSS JOIN LATERAL (
-    SELECT id, source_id, event_type, trace, headers, body FROM events
+    SELECT id, source_id, event_type, trace, headers, body, quarantine FROM events
     WHERE events.id = k.id AND events.id >= $2 AND events.id <= $3 OFFSET 0
 ) e";
 
@@ -121,9 +122,10 @@ struct Taken {
     generation: u32,
     attempts: u16,
     was_due: UnixMillis,
+    order: Option<OrderKey>,
 }
 
-/// Claims what is due, with payloads. Deliveries whose event is gone are cancelled.
+/// Claims what is due, with payloads. Deliveries whose event or payload is gone are cancelled.
 pub(super) async fn claim(
     session: &mut Session,
     memory: &Memory,
@@ -304,6 +306,7 @@ async fn take(
                 generation: row.try_get::<i32, _>(3)?.cast_unsigned(),
                 attempts: u16::try_from(row.try_get::<i32, _>(4)?).unwrap_or(u16::MAX),
                 was_due: row.try_get(5)?,
+                order: row.try_get::<Option<i64>, _>(6)?.map(OrderKey),
             })
         })
         .collect()
@@ -332,9 +335,10 @@ async fn with_payloads(
     }
 
     let (mut claimed, mut gone) = (Vec::with_capacity(taken.len()), Vec::new());
-    for Taken { id, destination, connection, generation, attempts, .. } in taken {
+    for Taken { id, destination, connection, generation, attempts, order, .. } in taken {
         match events.get(&id.event()) {
-            Some(event) => claimed.push(Claimed {
+            Some(event) if !event.payload_is_removed() => claimed.push(Claimed {
+                order,
                 id,
                 destination,
                 connection,
@@ -344,7 +348,8 @@ async fn with_payloads(
                 event: event.clone(),
                 received: None,
             }),
-            None => gone.push(Settlement {
+            _ => gone.push(Settlement {
+                order,
                 lease: Lease { delivery: id, generation },
                 next: NextState::Cancelled { at: request.now },
                 attempt: None,
@@ -407,6 +412,7 @@ mod tests {
             generation: 1,
             attempts: 0,
             was_due,
+            order: None,
         };
         let shares = [(remembered.lanes[0], 2), (remembered.lanes[1], 2)];
         remembered.advance(&shares, &[taken(0, 5), taken(0, 7), taken(1, 4)]);

@@ -9,6 +9,7 @@ use spillway_model::{EventId, UnixMillis};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::PostgresSettings;
+use super::budgets;
 use super::rows::{bits, uuid};
 use super::sessions::Session;
 use crate::StoreError;
@@ -16,7 +17,7 @@ use crate::StoreError;
 /// Partitioned tables, and the storage parameters of a partition: a larger limit keeps bodies up to about 3.5 KiB in their row.
 const PARTITIONED: [(&str, &str); 2] = [("events", "WITH (toast_tuple_target = 4080)"), ("attempts", "")];
 
-const DAY: i64 = 86_400_000;
+pub(super) const DAY: i64 = 86_400_000;
 /// Rows of a day that came into the default partition are moved to one of their own when the day is over for this long.
 const SETTLED_AFTER: i64 = 3_600_000;
 /// Days with more rows than this stay in the default partition: moving them would hold locks for too long.
@@ -52,6 +53,7 @@ pub(super) async fn maintain(
         }
         empty_default(session, table, storage, now).await?;
     }
+    budgets::prune(session.statement(), now).await?;
     prune(session, settings, now).await
 }
 
@@ -122,7 +124,7 @@ async fn empty_default(session: &mut Session, table: &str, storage: &str, now: U
     Ok(())
 }
 
-async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, StoreError> {
+pub(super) async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, StoreError> {
     Ok(sqlx::query("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(connection).await?.try_get(0)?)
 }
 
@@ -157,11 +159,11 @@ async fn prune(session: &mut Session, settings: &PostgresSettings, now: UnixMill
 }
 
 /// The ids of a day: the first one, and the first one after it.
-fn bounds(day: i64) -> (EventId, EventId) {
+pub(super) fn bounds(day: i64) -> (EventId, EventId) {
     (EventId::first_of(day.saturating_mul(DAY)), EventId::first_of((day + 1).saturating_mul(DAY)))
 }
 
-fn partition_name(table: &str, day: i64) -> String {
+pub(super) fn partition_name(table: &str, day: i64) -> String {
     format!("{table}_{}", date(day))
 }
 
@@ -180,6 +182,23 @@ fn date(day: i64) -> String {
     format!("{year:04}{month:02}{day_of_month:02}")
 }
 
+/// The day of a partition, from its name. Formula: the same page, `days_from_civil`.
+pub(super) fn day_of(partition: &str) -> Option<i64> {
+    let (_, date) = partition.rsplit_once('_')?;
+    if date.len() != 8 {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| date.get(range)?.parse::<i64>().ok();
+    let (year, month, day_of_month) = (number(0..4)?, number(4..6)?, number(6..8)?);
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * shifted_month + 2) / 5 + day_of_month - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Some(era * 146_097 + day_of_era - 719_468)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +209,10 @@ mod tests {
             [(0, "19700101"), (59, "19700301"), (11_016, "20000229"), (11_017, "20000301"), (20_453, "20251231")];
         for (day, name) in known {
             assert_eq!(date(day), name);
+            assert_eq!(day_of(&partition_name("events", day)), Some(day));
+        }
+        for other in ["events_default", "events", "events_2025123x", "events_2025"] {
+            assert_eq!(day_of(other), None, "{other}");
         }
     }
 

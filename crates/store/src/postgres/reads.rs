@@ -15,17 +15,22 @@ use crate::{Backlog, Cursor, DeliveryFilter, EventFilter, Page, StoreError};
 /// Pending deliveries are counted up to this number, which takes a few milliseconds; beyond it their number is estimated.
 const COUNTED: i64 = 10_000;
 
-const EVENT: &str = "SELECT id, source_id, event_type, trace, headers, body FROM events WHERE id = $1";
+const EVENT: &str = "SELECT id, source_id, event_type, trace, headers, body, quarantine FROM events WHERE id = $1";
 
 const EVENTS: &str = "
-SELECT id, source_id, event_type, octet_length(body) FROM events
+SELECT id, source_id, event_type, octet_length(body), quarantine FROM events
 WHERE id < $1 AND id >= $2 ORDER BY id DESC LIMIT $3";
 
 /// Compared as rows, for which this index is the only one: told the source and a range of ids by themselves, the planner may walk over
 /// the events of all sources by their id.
 const EVENTS_OF_SOURCE: &str = "
-SELECT id, source_id, event_type, octet_length(body) FROM events
+SELECT id, source_id, event_type, octet_length(body), quarantine FROM events
 WHERE (source_id, id) < ($4, $1) AND (source_id, id) >= ($4, $2) ORDER BY source_id DESC, id DESC LIMIT $3";
+
+/// Only what is in quarantine has an entry in its index.
+const EVENTS_IN_QUARANTINE: &str = "
+SELECT id, source_id, event_type, octet_length(body), quarantine FROM events
+WHERE quarantine IS NOT NULL AND id < $1 AND id >= $2 AND ($4::uuid IS NULL OR source_id = $4) ORDER BY id DESC LIMIT $3";
 
 const LATEST_EVENT: &str = "SELECT id FROM events ORDER BY id DESC LIMIT 1";
 
@@ -115,13 +120,17 @@ pub(super) async fn event(session: &mut Session, id: EventId) -> Result<Option<E
 }
 
 pub(super) async fn events(session: &mut Session, filter: EventFilter) -> Result<Page<EventSummary>, StoreError> {
-    let sql = if filter.source.is_some() { EVENTS_OF_SOURCE } else { EVENTS };
+    let sql = match filter.source {
+        _ if filter.quarantined => EVENTS_IN_QUARANTINE,
+        Some(_) => EVENTS_OF_SOURCE,
+        None => EVENTS,
+    };
     let mut query = sqlx::query(sql)
         .bind(filter.before.map_or(Uuid::max(), |id| uuid(id.to_u128())))
         .bind(filter.from.map_or(Uuid::nil(), |id| uuid(id.to_u128())))
         .bind(limit(filter.limit));
-    if let Some(source) = filter.source {
-        query = query.bind(uuid(source.to_u128()));
+    if filter.quarantined || filter.source.is_some() {
+        query = query.bind(filter.source.map(|source| uuid(source.to_u128())));
     }
     let rows = query.fetch_all(session.statement()).await?;
     let rows = rows.iter().map(rows::event_summary).collect::<Result<Vec<_>, _>>()?;

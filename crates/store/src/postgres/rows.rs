@@ -48,9 +48,10 @@ fn decode_trace(bytes: &[u8]) -> Option<TraceContext> {
     Some(TraceContext { trace_id: u128::from_be_bytes(*trace_id), span_id: u64::from_be_bytes(*span_id), flags })
 }
 
-/// Columns: id, source_id, event_type, trace, headers, body.
+/// Columns: id, source_id, event_type, trace, headers, body, quarantine.
 pub(super) fn event(row: &PgRow) -> Result<Event, StoreError> {
     Ok(Event {
+        quarantine: row.try_get::<Option<&str>, _>(6)?.map(Into::into),
         id: EventId::from_u128(bits(row, 0)?),
         source: SourceId::from_u128(bits(row, 1)?),
         event_type: row.try_get::<Option<&str>, _>(2)?.map(Into::into),
@@ -60,9 +61,10 @@ pub(super) fn event(row: &PgRow) -> Result<Event, StoreError> {
     })
 }
 
-/// Columns: id, source_id, event_type, size of the body.
+/// Columns: id, source_id, event_type, size of the body, quarantine.
 pub(super) fn event_summary(row: &PgRow) -> Result<EventSummary, StoreError> {
     Ok(EventSummary {
+        quarantine: row.try_get::<Option<&str>, _>(4)?.map(Into::into),
         id: EventId::from_u128(bits(row, 0)?),
         source: SourceId::from_u128(bits(row, 1)?),
         event_type: row.try_get::<Option<&str>, _>(2)?.map(Into::into),

@@ -48,6 +48,11 @@ impl Session {
         &mut self.connection
     }
 
+    /// Further statements of a transaction that began with [`Self::statement`].
+    pub(super) fn count(&mut self, statements: u32) {
+        self.statements += statements;
+    }
+
     /// The one row a writing statement answers with, after its commit: sqlx's `fetch_one` returns as soon as it has read the row,
     /// and what the server says of the commit comes behind it.
     pub(super) async fn write(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<PgRow, StoreError> {
@@ -117,7 +122,12 @@ impl Sessions {
                     format!("the database did not accept a connection within {waited:?}"),
                 ))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                if matches!(error, sqlx::Error::PoolTimedOut) {
+                    self.observer.pool_exhausted();
+                }
+                Err(error.into())
+            }
         }
     }
 

@@ -5,11 +5,13 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use spillway_model::{Attempt, DeliveryId, Lease, Settlement, UnixMillis};
-use sqlx::Row;
-use sqlx::postgres::{PgBindIterExt, PgRow};
+use spillway_model::{Attempt, DeliveryId, DeliveryState, Lease, Settlement, UnixMillis};
+use sqlx::postgres::{PgArguments, PgBindIterExt, PgRow};
+use sqlx::query::Query;
 use sqlx::types::Uuid;
+use sqlx::{Connection, Postgres, Row};
 
+use super::order::{self, Ended};
 use super::rows::{text, uuid};
 use super::sessions::Session;
 use crate::{RetryOutcome, StoreError};
@@ -45,13 +47,16 @@ WITH renewed AS (
 )
 SELECT count(*), CASE WHEN count(*) < cardinality($1::uuid[]) THEN array_agg(id) END FROM renewed";
 
+/// What is queued keeps its place. The event is locked, so that retention does not remove it, or its payload, at the same time.
 const RETRY: &str = "
-WITH due AS (
+WITH event AS MATERIALIZED (
+    SELECT FROM events WHERE id = $2 AND octet_length(headers) <> 1 FOR KEY SHARE
+), due AS (
     UPDATE deliveries SET state = 0, at = $3, generation = generation + 1
-    WHERE id = $1 AND EXISTS (SELECT 1 FROM events WHERE id = $2)
+    WHERE id = $1 AND state + 0 <> 4 AND EXISTS (SELECT FROM event)
     RETURNING id
 )
-SELECT EXISTS (SELECT 1 FROM due), EXISTS (SELECT 1 FROM deliveries WHERE id = $1)";
+SELECT EXISTS (SELECT 1 FROM due), (SELECT state FROM deliveries WHERE id = $1)";
 
 /// Returns the deliveries whose claim was not current.
 pub(super) async fn settle(
@@ -60,10 +65,28 @@ pub(super) async fn settle(
 ) -> Result<Vec<DeliveryId>, StoreError> {
     settlements.sort_by_key(|settlement| (settlement.lease.delivery, Reverse(settlement.lease.generation)));
     let mut stale = remove_repeats(&mut settlements, |settlement| settlement.lease.delivery);
-    let all = &settlements;
+    let ended: Vec<Ended> = settlements.iter().filter_map(Ended::of).collect();
+    if ended.is_empty() {
+        let row = session.write(update(&settlements)).await?;
+        stale.extend(not_among(&row, settlements.iter().map(|settlement| settlement.lease.delivery))?);
+        return Ok(stale);
+    }
+    // The settlements, and the two statements of the order.
+    session.count(2);
+    let mut transaction = session.statement().begin().await?;
+    let row = update(&settlements).fetch_one(&mut *transaction).await?;
+    let lost = not_among(&row, settlements.iter().map(|settlement| settlement.lease.delivery))?;
+    let ended: Vec<Ended> = ended.into_iter().filter(|one| !lost.contains(&one.delivery)).collect();
+    order::advance(&mut transaction, &ended).await?;
+    transaction.commit().await?;
+    stale.extend(lost);
+    Ok(stale)
+}
+
+fn update(all: &[Settlement]) -> Query<'_, Postgres, PgArguments> {
     let attempts = || all.iter().map(|settlement| settlement.attempt.as_ref());
     let micros = |attempt: &Attempt| i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX);
-    let update = sqlx::query(SETTLE)
+    sqlx::query(SETTLE)
         .bind(all.iter().map(|settlement| uuid(settlement.lease.delivery.to_u128())).bind_iter())
         .bind(all.iter().map(|settlement| settlement.lease.generation.cast_signed()).bind_iter())
         .bind(all.iter().map(|settlement| settlement.next.state().code()).bind_iter())
@@ -74,10 +97,7 @@ pub(super) async fn settle(
         .bind(attempts().map(|attempt| attempt.map(|attempt| attempt.class.code())).bind_iter())
         .bind(attempts().map(|attempt| attempt.and_then(|attempt| attempt.status).map(i32::from)).bind_iter())
         .bind(attempts().map(|attempt| attempt.map(|attempt| &attempt.response[..])).bind_iter())
-        .bind(attempts().map(|attempt| attempt.and_then(|attempt| attempt.error.as_deref()).map(text)).bind_iter());
-    let row = session.write(update).await?;
-    stale.extend(not_among(&row, all.iter().map(|settlement| settlement.lease.delivery))?);
-    Ok(stale)
+        .bind(attempts().map(|attempt| attempt.and_then(|attempt| attempt.error.as_deref()).map(text)).bind_iter())
 }
 
 /// Returns the deliveries whose claim was not current.
@@ -103,10 +123,12 @@ pub(super) async fn retry(
 ) -> Result<RetryOutcome, StoreError> {
     let update = sqlx::query(RETRY).bind(uuid(delivery.to_u128())).bind(uuid(delivery.event().to_u128())).bind(now);
     let row = session.write(update).await?;
-    Ok(match (row.try_get(0)?, row.try_get(1)?) {
+    let state = row.try_get::<Option<i16>, _>(1)?.map(DeliveryState::from_code);
+    Ok(match (row.try_get(0)?, state) {
         (true, _) => RetryOutcome::Due,
-        (false, true) => RetryOutcome::EventGone,
-        (false, false) => RetryOutcome::Unknown,
+        (false, Some(Some(DeliveryState::Queued))) => RetryOutcome::Queued,
+        (false, Some(_)) => RetryOutcome::EventGone,
+        (false, None) => RetryOutcome::Unknown,
     })
 }
 

@@ -16,18 +16,48 @@ pub(super) struct Candidate {
     pub(super) ordinal: i64,
 }
 
-/// Jumps from one destination to the next in the index instead of reading all its rows. Each list is one column, and is given by the
-/// conditions on its rows.
+/// Jumps from one destination to the next in the index instead of reading all its rows.
+macro_rules! present {
+    () => {
+        "WITH RECURSIVE present (destination) AS (
+            SELECT min(destination) FROM deliveries
+            UNION ALL
+            SELECT (SELECT min(d.destination) FROM deliveries d WHERE d.destination > present.destination)
+            FROM present WHERE present.destination IS NOT NULL
+        )"
+    };
+}
+
+/// Values: now, rows of each destination, most in all less one, hexadecimal ids of destinations that may have none.
+///
+/// When as many destinations have something due as there are places, nothing is taken that is due later than the first of the last of
+/// these: each of them has something earlier.
+const ALL: &str = concat!(
+    present!(),
+    ", lane (destination, id, at) AS MATERIALIZED (
+        SELECT present.destination, known_ids.id,
+            (SELECT min(d.at) FROM deliveries d WHERE d.destination = present.destination AND d.state = 0)
+        FROM present CROSS JOIN known_ids ON known_ids.key = present.destination
+        WHERE present.destination IS NOT NULL AND hex(known_ids.id) NOT IN (SELECT value FROM json_each(?4))
+    ), bound (at) AS MATERIALIZED (
+        SELECT coalesce((SELECT at FROM lane WHERE at <= ?1 ORDER BY at LIMIT 1 OFFSET ?3), ?1)
+    )
+    SELECT lane.id, (
+        SELECT json_group_array(json_array(at, seq, ordinal)) FROM (
+            SELECT at, seq, ordinal FROM deliveries d
+            WHERE d.destination = lane.destination AND d.state = 0 AND d.at <= (SELECT bound.at FROM bound)
+            ORDER BY d.at LIMIT ?2
+        )
+    )
+    FROM lane WHERE lane.at <= (SELECT bound.at FROM bound)"
+);
+
+/// Each list is one column, and is given by the conditions on its rows.
 macro_rules! claimable {
     ($($condition:expr),+) => {
         concat!(
-            "WITH RECURSIVE present (destination) AS (
-                SELECT min(destination) FROM deliveries
-                UNION ALL
-                SELECT (SELECT min(d.destination) FROM deliveries d WHERE d.destination > present.destination)
-                FROM present WHERE present.destination IS NOT NULL
-            )
-            SELECT (SELECT id FROM known_ids WHERE key = present.destination)",
+            present!(),
+            " SELECT (SELECT id FROM known_ids WHERE key = present.destination)",
             $(", (
                 SELECT json_group_array(json_array(at, seq, ordinal)) FROM (
                     SELECT at, seq, ordinal FROM deliveries d
@@ -55,9 +85,6 @@ macro_rules! bucket {
     };
 }
 
-/// Values: now, rows of each destination.
-const ALL: &str = claimable!("d.at <= ?1");
-
 /// Values: now, rows of each destination and list, first and last bucket, the time before which a delivery is anybody's.
 const OF_SHARE: &str = claimable!(
     concat!("d.at <= ?1 AND ", bucket!(), " BETWEEN ?3 AND ?4"),
@@ -67,7 +94,16 @@ const OF_SHARE: &str = claimable!(
 /// Of each destination as many as it allows, the longest overdue first in all.
 pub(super) async fn all(pool: &SqlitePool, request: &ClaimRequest) -> Result<Vec<Candidate>, StoreError> {
     let Some(widest) = widest(request) else { return Ok(Vec::new()) };
-    let mut rows = sqlx::query(ALL).bind(request.now).bind(widest).fetch(pool);
+    let closed = request.limits.iter().filter(|(_, limit)| **limit == 0);
+    let closed: Vec<String> = closed.map(|(id, _)| format!("{:032X}", id.to_u128())).collect();
+    // Where only some destinations may have any, the others do not bound what these get.
+    let places = if request.max_per_destination == 0 { usize::MAX } else { request.max };
+    let mut rows = sqlx::query(ALL)
+        .bind(request.now)
+        .bind(widest)
+        .bind(i64::try_from(places - 1).unwrap_or(i64::MAX))
+        .bind(serde_json::to_string(&closed).unwrap_or_default())
+        .fetch(pool);
     let mut candidates = Vec::new();
     while let Some(row) = rows.try_next().await? {
         candidates.extend(list(&row, 1)?.take(limit(request, &row)?));

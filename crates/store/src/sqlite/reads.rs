@@ -13,17 +13,18 @@ use sqlx::{Arguments, AssertSqlSafe, Row};
 use super::rows::{self, Claim, Payloads, damaged};
 use crate::{Backlog, Cursor, DeliveryFilter, EventFilter, Page, StoreError};
 
-/// The claims with their payload, and settlements for those whose event retention has removed.
+/// The claims with their payload, and settlements for those whose event or payload retention has removed.
 pub(super) async fn with_payload(
     pool: &SqlitePool,
     claims: Vec<Claim>,
+    now: UnixMillis,
     lease_until: UnixMillis,
 ) -> Result<(Vec<Claimed>, Vec<Settlement>), StoreError> {
     let mut sequences: Vec<i64> = claims.iter().map(|claim| claim.delivery.id.event().sequence()).collect();
     sequences.dedup();
     let wanted = serde_json::to_string(&sequences).unwrap_or_default();
     let mut rows = sqlx::query(
-        "SELECT seq, process, (SELECT id FROM known_ids WHERE key = source), type, headers, body, trace
+        "SELECT seq, process, (SELECT id FROM known_ids WHERE key = source), type, headers, body, trace, quarantine
          FROM events WHERE seq IN (SELECT value FROM json_each(?))",
     )
     .bind(wanted)
@@ -34,9 +35,10 @@ pub(super) async fn with_payload(
         payloads.insert(event.id, Arc::new(event));
     }
     let (mut claimed, mut gone) = (Vec::with_capacity(claims.len()), Vec::new());
-    for Claim { delivery } in claims {
+    for Claim { delivery, order } in claims {
         match payloads.get(&delivery.id.event()) {
-            Some(event) => claimed.push(Claimed {
+            Some(event) if !event.payload_is_removed() => claimed.push(Claimed {
+                order,
                 id: delivery.id,
                 destination: delivery.destination,
                 connection: delivery.connection,
@@ -46,9 +48,10 @@ pub(super) async fn with_payload(
                 event: event.clone(),
                 received: None,
             }),
-            None => gone.push(Settlement {
+            _ => gone.push(Settlement {
+                order,
                 lease: spillway_model::Lease { delivery: delivery.id, generation: delivery.generation },
-                next: NextState::Cancelled { at: lease_until },
+                next: NextState::Cancelled { at: now },
                 attempt: None,
             }),
         }
@@ -58,7 +61,7 @@ pub(super) async fn with_payload(
 
 pub(super) async fn event(pool: &SqlitePool, id: EventId) -> Result<Option<Event>, StoreError> {
     let row = sqlx::query(
-        "SELECT seq, process, (SELECT id FROM known_ids WHERE key = source), type, headers, body, trace
+        "SELECT seq, process, (SELECT id FROM known_ids WHERE key = source), type, headers, body, trace, quarantine
          FROM events WHERE seq = ? AND process = ?",
     )
     .bind(id.sequence())
@@ -75,9 +78,11 @@ pub(super) async fn latest_event(pool: &SqlitePool) -> Result<Option<EventId>, S
 
 pub(super) async fn events(pool: &SqlitePool, filter: EventFilter) -> Result<Page<EventSummary>, StoreError> {
     let by_source = if filter.source.is_some() { "AND source = (SELECT key FROM known_ids WHERE id = ?4)" } else { "" };
+    let (index, quarantined) =
+        if filter.quarantined { ("INDEXED BY events_in_quarantine", "AND quarantine IS NOT NULL") } else { ("", "") };
     let sql = format!(
-        "SELECT seq, process, (SELECT id FROM known_ids WHERE key = source), type, length(body) FROM events
-         WHERE seq < ?1 AND seq >= ?2 {by_source} ORDER BY seq DESC LIMIT ?3"
+        "SELECT seq, process, (SELECT id FROM known_ids WHERE key = source), type, length(body), quarantine FROM events {index}
+         WHERE seq < ?1 AND seq >= ?2 {by_source} {quarantined} ORDER BY seq DESC LIMIT ?3"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql))
         .bind(filter.before.map_or(i64::MAX, EventId::sequence))
@@ -89,6 +94,7 @@ pub(super) async fn events(pool: &SqlitePool, filter: EventFilter) -> Result<Pag
     let rows = query.fetch_all(pool).await?;
     let summary = |row: &SqliteRow| -> Result<EventSummary, StoreError> {
         Ok(EventSummary {
+            quarantine: row.try_get::<Option<String>, _>(5)?.map(Into::into),
             id: rows::event_id(row.try_get(0)?, row.try_get(1)?),
             source: SourceId::from_slice(row.try_get(2)?).ok_or_else(|| damaged("a source id"))?,
             event_type: row.try_get::<Option<String>, _>(3)?.map(Into::into),
@@ -172,20 +178,40 @@ fn by_time(filter: DeliveryFilter, arguments: &mut SqliteArguments) -> Result<St
         Some(state) => format!("({})", state.code()),
         None => DeliveryState::ALL.map(|state| format!("({})", state.code())).join(","),
     };
-    // Of each destination and state one page is taken from the end of its part of the index; the best of them are the page.
+    // A lane is a destination and a state. Some of the latest of each lane, more than a page together, tell from when on the page is: of the
+    // index nothing earlier is read, and rows only for the page.
     Ok(format!(
         "WITH RECURSIVE {destinations},
+            lane (destination, state) AS MATERIALIZED (
+                SELECT present.destination, wanted.column1 FROM present CROSS JOIN (VALUES {states}) AS wanted
+                WHERE present.destination IS NOT NULL
+            ),
+            best (row) AS MATERIALIZED (
+                SELECT json_each.value FROM lane CROSS JOIN json_each((
+                    SELECT json_group_array(json_array(at, seq, ordinal)) FROM (
+                        SELECT x.at, x.seq, x.ordinal FROM deliveries x
+                        WHERE x.destination = lane.destination AND x.state = lane.state
+                          AND x.at <= ?1 AND (x.at, x.seq, x.ordinal) < (?1, ?2, ?3)
+                        ORDER BY x.at DESC, x.seq DESC, x.ordinal DESC LIMIT 1 + ?4 / (SELECT count(*) FROM lane)
+                    )
+                ))
+            ),
+            bound (at, seq, ordinal) AS MATERIALIZED (
+                SELECT json_extract(row, '$[0]'), json_extract(row, '$[1]'), json_extract(row, '$[2]')
+                FROM best ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT 1 OFFSET ?4 - 1
+            ),
             page (row) AS (
-                SELECT json_each.value FROM present JOIN (SELECT column1 AS state FROM (VALUES {states})) AS wanted,
-                    json_each((
+                SELECT json_each.value FROM lane CROSS JOIN json_each((
                         SELECT json_group_array(json_array(at, seq, ordinal)) FROM (
                             SELECT x.at, x.seq, x.ordinal FROM deliveries x
-                            WHERE x.destination = present.destination AND x.state = wanted.state
-                              AND x.at <= ?1 AND (x.at, x.seq, x.ordinal) < (?1, ?2, ?3)
+                            WHERE x.destination = lane.destination AND x.state = lane.state AND x.at <= ?1
+                              AND (x.at, x.seq, x.ordinal) < (?1, ?2, ?3)
+                              AND (x.at, x.seq, x.ordinal) >= (
+                                coalesce((SELECT bound.at FROM bound), -9223372036854775808),
+                                coalesce((SELECT bound.seq FROM bound), 0), coalesce((SELECT bound.ordinal FROM bound), 0))
                             ORDER BY x.at DESC, x.seq DESC, x.ordinal DESC LIMIT ?4
                         )
                     ))
-                WHERE present.destination IS NOT NULL
                 ORDER BY json_extract(json_each.value, '$[0]') DESC, json_extract(json_each.value, '$[1]') DESC,
                     json_extract(json_each.value, '$[2]') DESC
                 LIMIT ?4

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use spillway_model::{
     Attempt, AttemptClass, ConnectionId, Delivery, DeliveryId, DeliveryState, DestinationId, Event, EventId,
-    HeaderBlock, SourceId, TraceContext,
+    HeaderBlock, OrderKey, SourceId, TraceContext,
 };
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -47,10 +47,11 @@ pub(super) fn damaged(what: &str) -> StoreError {
     StoreError::new(StoreErrorKind::Incompatible, format!("the database holds {what} that this version cannot read"))
 }
 
-/// Columns: seq, process, id of the source, type, headers, body, trace.
+/// Columns: seq, process, id of the source, type, headers, body, trace, quarantine.
 pub(super) fn event(row: &SqliteRow) -> Result<Event, StoreError> {
     let id = event_id(row.try_get(0)?, row.try_get(1)?);
     Ok(Event {
+        quarantine: row.try_get::<Option<String>, _>(7)?.map(Into::into),
         id,
         source: SourceId::from_slice(row.try_get(2)?).ok_or_else(|| damaged("a source id"))?,
         event_type: row.try_get::<Option<String>, _>(3)?.map(Into::into),
@@ -92,6 +93,12 @@ pub(super) fn attempt(delivery: DeliveryId, row: &SqliteRow) -> Result<Attempt, 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Claim {
     pub(super) delivery: Delivery,
+    pub(super) order: Option<OrderKey>,
+}
+
+/// Columns: those of [`delivery`], order_key.
+pub(super) fn claim(row: &SqliteRow) -> Result<Claim, StoreError> {
+    Ok(Claim { delivery: delivery(row)?, order: row.try_get::<Option<i64>, _>(9)?.map(OrderKey) })
 }
 
 /// Events by sequence, for claims that share one.

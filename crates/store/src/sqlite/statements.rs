@@ -35,6 +35,11 @@ pub(super) enum Kind {
     /// Values per event: seq, process, source, type, headers, body, trace; then per delivery: seq, ordinal, process,
     /// destination, connection, at, generation. Either count may be zero.
     Append { events: usize, deliveries: usize },
+    /// Deliveries with an order key, in the order of their ids. Values three times: per row key, seq, ordinal; seq, ordinal, process,
+    /// destination, connection, at, generation, key; key, seq, ordinal.
+    Ordered(usize),
+    /// Deliveries with an order key that have ended. Values four times per row: key, seq, ordinal, at.
+    Advance(usize),
     /// Values per attempt: seq, ordinal, generation, number, started_at, duration_us, class, status, response, error; then per
     /// settlement: seq, ordinal, generation, state, at, attempts made. There may be no attempts.
     Settle { attempts: usize, settlements: usize },
@@ -50,6 +55,8 @@ impl Kind {
         match self {
             Self::Append { events, deliveries } => (events > 0) as u32 + (deliveries > 0) as u32,
             Self::Settle { attempts, .. } => (attempts > 0) as u32 + 1,
+            Self::Ordered(_) => 3,
+            Self::Advance(_) => 4,
             Self::Keys(_) | Self::Owners(_) | Self::Claim(_) | Self::Renew(_) => 1,
         }
     }
@@ -89,6 +96,8 @@ fn write(text: Text) -> String {
         Kind::Owners(rows) => write_owners(&mut sql, rows),
         Kind::Append { events, deliveries } => write_append(&mut sql, events, deliveries),
         Kind::Settle { attempts, settlements } => write_settle(&mut sql, attempts, settlements),
+        Kind::Ordered(rows) => write_ordered(&mut sql, rows),
+        Kind::Advance(rows) => write_advance(&mut sql, rows),
         Kind::Claim(rows) => write_claim(&mut sql, rows),
         Kind::Renew(rows) => {
             let _ = write!(sql, "UPDATE deliveries SET at = ? FROM ({}) AS v WHERE {CURRENT};", values(rows, 3));
@@ -114,6 +123,40 @@ fn write_append(sql: &mut String, events: usize, deliveries: usize) {
             let _ = write!(sql, "INSERT INTO {table} SELECT * FROM ({values}) WHERE column1 IS NOT NULL;");
         }
     }
+}
+
+/// The first of a key that has none on its way is its head and pending; the others are queued behind it.
+fn write_ordered(sql: &mut String, rows: usize) {
+    let (places, deliveries) = (values(rows, 3), values(rows, 8));
+    let _ = write!(
+        sql,
+        "INSERT OR IGNORE INTO order_heads (key, seq, ordinal) SELECT * FROM ({places}) WHERE column1 IS NOT NULL;\
+         INSERT INTO deliveries (seq, ordinal, process, destination, connection, at, generation, order_key, state) \
+         SELECT v.*, CASE WHEN EXISTS (SELECT 1 FROM order_heads h WHERE h.key = v.column8 AND h.seq = v.column1 \
+         AND h.ordinal = v.column2) THEN 0 ELSE 4 END FROM ({deliveries}) AS v WHERE column1 IS NOT NULL;\
+         INSERT INTO order_queue SELECT v.* FROM ({places}) AS v WHERE column1 IS NOT NULL AND NOT EXISTS \
+         (SELECT 1 FROM order_heads h WHERE h.key = v.column1 AND h.seq = v.column2 AND h.ordinal = v.column3);"
+    );
+}
+
+/// Where one that ended was its key's head, the next one that is queued takes its place and becomes pending; without a next one the key is
+/// free.
+fn write_advance(sql: &mut String, rows: usize) {
+    let ended = values(rows, 4);
+    let _ = write!(
+        sql,
+        "UPDATE order_heads SET (seq, ordinal) = (SELECT q.seq, q.ordinal FROM order_queue q CROSS JOIN deliveries d \
+         WHERE q.key = order_heads.key AND d.seq = q.seq AND d.ordinal = q.ordinal AND d.state = 4 \
+         ORDER BY q.seq, q.ordinal LIMIT 1) FROM ({ended}) AS v \
+         WHERE order_heads.key = v.column1 AND order_heads.seq = v.column2 AND order_heads.ordinal = v.column3;\
+         WITH n (seq, ordinal, at) AS MATERIALIZED (SELECT h.seq, h.ordinal, v.column4 \
+         FROM ({ended}) AS v CROSS JOIN order_heads h WHERE h.key = v.column1) \
+         UPDATE deliveries SET state = 0, at = n.at FROM n \
+         WHERE deliveries.seq = n.seq AND deliveries.ordinal = n.ordinal AND deliveries.state = 4;\
+         DELETE FROM order_queue WHERE (key, seq, ordinal) IN \
+         (SELECT h.key, h.seq, h.ordinal FROM ({ended}) AS v CROSS JOIN order_heads h WHERE h.key = v.column1);\
+         DELETE FROM order_heads WHERE key IN (SELECT column1 FROM ({ended})) AND seq IS NULL;"
+    );
 }
 
 /// Each part is looked up by a condition of its own: a list of parts would become a temporary table for each row.
@@ -165,7 +208,7 @@ fn write_claim(sql: &mut String, rows: usize) {
         "UPDATE deliveries SET at = ?, generation = generation + 1 FROM ({}) AS v \
          WHERE deliveries.seq = v.column1 AND deliveries.ordinal = v.column2 AND deliveries.state = 0 AND deliveries.at <= ? \
          RETURNING deliveries.seq, process, ordinal, (SELECT id FROM known_ids WHERE key = destination), \
-         (SELECT id FROM known_ids WHERE key = connection), state, at, generation, attempts;",
+         (SELECT id FROM known_ids WHERE key = connection), state, at, generation, attempts, order_key;",
         values(rows, 2)
     );
 }

@@ -2,6 +2,8 @@
 
 mod append;
 mod claims;
+mod order;
+mod replays;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use super::operation::{Operation, Outcome, answer, appended, refuse, stale_among
 use super::statements::{Kind, LARGEST, Text, Texts};
 use super::{SqliteSettings, configuration, rows};
 use crate::{QueryKind, StoreError, StoreErrorKind, StoreObserver};
+pub(super) use order::Ended;
 
 /// Operations that share one transaction at most; the rest waits for the next one.
 const OPERATIONS: usize = 256;
@@ -53,6 +56,7 @@ pub(super) struct Writer {
 struct Statements {
     append: u32,
     settle: u32,
+    tasks: u32,
 }
 
 impl Writer {
@@ -156,7 +160,19 @@ impl Writer {
                     let statements = u32::try_from(changes.len() + 1).unwrap_or(u32::MAX);
                     self.observer.query(QueryKind::Configuration, elapsed, statements, changes.len());
                 }
+                Operation::Deliver { to, .. } => self.observer.query(QueryKind::Retry, elapsed, 4, to.len()),
+                Operation::AdvanceReplay { step, .. } => {
+                    let retries = u32::try_from(2 * step.due.len()).unwrap_or(u32::MAX);
+                    self.observer.query(QueryKind::Retry, elapsed, 2 + retries, step.due.len());
+                }
+                Operation::CreateReplay { .. } => self.observer.query(QueryKind::Retry, elapsed, 1, 1),
+                Operation::CancelReplay { .. } => self.observer.query(QueryKind::Retry, elapsed, 2, 1),
+                Operation::HoldReplay { .. } => self.observer.query(QueryKind::Maintenance, elapsed, 1, 1),
+                Operation::Release { ended, .. } => {
+                    self.observer.query(QueryKind::Maintenance, elapsed, 4 * n_chunks(ended.len()), ended.len());
+                }
                 Operation::Prune { .. } => self.observer.query(QueryKind::Maintenance, elapsed, 1, 1),
+                Operation::Task(_) => self.observer.query(QueryKind::Maintenance, elapsed, self.statements.tasks, 1),
                 Operation::Claim { .. } | Operation::Close { .. } => {}
             }
         }
@@ -194,11 +210,12 @@ impl Writer {
     async fn attempt(&mut self, operations: &[Operation], careful: bool) -> Result<Vec<Outcome>, Failure> {
         self.begun = false;
         let hot = |o: &Operation| matches!(o, Operation::Append { .. } | Operation::Settle { .. });
-        let mut outcomes = Vec::with_capacity(operations.len());
+        let (mut outcomes, mut by_tasks) = (Vec::with_capacity(operations.len()), 0);
         // Of many appends and settlements each kind becomes one statement; with nothing else the last one also commits.
         let appends: Vec<&NewEvent> = operations.iter().filter_map(Operation::appended).flatten().collect();
         let settlements: Vec<&Settlement> = operations.iter().filter_map(Operation::settled).flatten().collect();
         let only_hot = operations.iter().all(hot);
+        self.learn_routes(operations).await?;
         let duplicates = self.append(&appends, only_hot && settlements.is_empty()).await?;
         let stale = self.settle(&settlements, only_hot && !settlements.is_empty(), careful).await?;
         for operation in operations {
@@ -210,18 +227,40 @@ impl Writer {
                 }
                 Operation::Renew { leases, until, .. } => Outcome::Stale(self.renew(leases, *until).await?),
                 Operation::Retry { delivery, now, .. } => Outcome::Retried(self.retry(*delivery, *now).await?),
+                Operation::Deliver { event, to, now, .. } => Outcome::Delivered(self.deliver(*event, to, *now).await?),
+                Operation::Release { ended, .. } => {
+                    self.begin().await?;
+                    self.advance(ended).await?;
+                    Outcome::Written
+                }
+                Operation::CreateReplay { replay, .. } => {
+                    self.create_replay(replay).await?;
+                    Outcome::Written
+                }
+                Operation::CancelReplay { id, now, .. } => Outcome::Replay(self.cancel_replay(*id, *now).await?),
+                Operation::HoldReplay { now, lease_until, .. } => {
+                    Outcome::Held(self.hold_replay(*now, *lease_until).await?)
+                }
+                Operation::AdvanceReplay { step, .. } => Outcome::Replay(self.advance_replay(step).await?),
                 Operation::Configure { changes, .. } => {
                     self.begin().await?;
                     Outcome::Version(configuration::apply(&mut self.connection, changes).await?)
                 }
                 Operation::Prune { before, .. } => Outcome::Pruned(self.prune(*before).await?),
+                Operation::Task(task) => {
+                    self.begin().await?;
+                    let done = task.run(&mut self.connection).await?;
+                    self.statements.tasks += done.statements;
+                    by_tasks += done.written_bytes;
+                    Outcome::Done(done.output)
+                }
                 Operation::Close { .. } => continue,
             });
         }
         if !only_hot {
             self.execute_plain("COMMIT").await?;
         }
-        self.checkpoints.wrote(written_bytes(&appends, settlements.len()));
+        self.checkpoints.wrote(written_bytes(&appends, settlements.len()) + by_tasks);
         Ok(outcomes)
     }
     async fn begin(&mut self) -> Result<(), Failure> {
@@ -254,8 +293,10 @@ impl Writer {
         let begin = !self.begun;
         self.begun = true;
         match kind {
-            Kind::Keys(_) | Kind::Owners(_) | Kind::Append { .. } => self.statements.append += kind.statements(),
-            Kind::Settle { .. } => self.statements.settle += kind.statements(),
+            Kind::Keys(_) | Kind::Owners(_) | Kind::Append { .. } | Kind::Ordered(_) => {
+                self.statements.append += kind.statements();
+            }
+            Kind::Settle { .. } | Kind::Advance(_) => self.statements.settle += kind.statements(),
             // Reported with their operation.
             Kind::Claim(_) | Kind::Renew(_) => {}
         }

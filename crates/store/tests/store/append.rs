@@ -29,7 +29,7 @@ fn with(event: NewEvent, change: impl FnOnce(&mut Event)) -> NewEvent {
 }
 
 async fn stored(test: &TestStore) -> usize {
-    let filter = EventFilter { source: None, before: None, from: None, limit: 10_000 };
+    let filter = EventFilter { quarantined: false, source: None, before: None, from: None, limit: 10_000 };
     test.store.events(filter).await.unwrap().rows.len()
 }
 

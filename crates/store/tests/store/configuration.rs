@@ -24,6 +24,9 @@ on_every_engine! {
 
 fn source(test: &TestStore, name: &str) -> Source {
     Source {
+        event_types: Vec::new(),
+        retention: None,
+        validation: spillway_model::Validation::Off,
         id: test.ids.source(),
         name: name.parse().unwrap(),
         provider: "github".into(),
@@ -38,6 +41,7 @@ fn source(test: &TestStore, name: &str) -> Source {
 
 fn destination(test: &TestStore, name: &str) -> Destination {
     Destination {
+        budget: None,
         id: test.ids.destination(),
         name: name.parse().unwrap(),
         url: "https://example.com/hooks".parse().unwrap(),
@@ -55,6 +59,9 @@ fn destination(test: &TestStore, name: &str) -> Destination {
 
 fn connection(test: &TestStore, source: &Source, destination: &Destination) -> Connection {
     Connection {
+        filter: None,
+        order_by: None,
+        transform: None,
         id: test.ids.connection(),
         source: source.id,
         destination: destination.id,

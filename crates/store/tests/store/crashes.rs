@@ -1,12 +1,13 @@
-//! Random work with crashes in it, compared with a model: what was acknowledged is delivered, or pending with a due time.
+//! Random work with crashes in it, compared with a model: what was acknowledged is delivered, or pending with a due time, or queued behind
+//! another one with its order key, of which never two are on their way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use spillway_model::{
     Appended, Claimed, DeliveryId, DeliveryState, DestinationId, EventId, IdGenerator, Lease, NewEvent, NextState,
-    UnixMillis,
+    OrderKey, Settlement, UnixMillis,
 };
 use spillway_store::{DeliveryFilter, RetryOutcome};
 
@@ -14,7 +15,7 @@ use crate::support::{Engine, LEASE, TestStore, lease, settlement};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Append(Vec<(usize, Option<u8>, bool)>),
+    Append(Vec<(usize, Option<u8>, bool, Option<u8>)>),
     Claim(usize),
     Settle(Vec<(prop::sample::Index, Outcome)>),
     Renew(Vec<prop::sample::Index>),
@@ -38,7 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Outcome::Dead),
         2 => (0..30_000_i64).prop_map(Outcome::Again),
     ];
-    let event = (0..4_usize, prop::option::weighted(0.4, 0..6_u8), any::<bool>());
+    let event = (0..4_usize, prop::option::weighted(0.4, 0..6_u8), any::<bool>(), prop::option::weighted(0.5, 0..3_u8));
     prop_oneof![
         6 => prop::collection::vec(event, 1..8).prop_map(Step::Append),
         6 => (1..12_usize).prop_map(Step::Claim),
@@ -59,12 +60,18 @@ struct Known {
     attempts: u16,
     /// The generation of the claim on it, unless that has ended.
     claim: Option<u32>,
+    order: Option<OrderKey>,
 }
 
 struct Model {
     deliveries: BTreeMap<DeliveryId, Known>,
     events: HashMap<EventId, NewEvent>,
     keys: HashMap<u8, EventId>,
+    /// Of each order key with open deliveries the one on its way, and those behind it.
+    heads: BTreeMap<OrderKey, DeliveryId>,
+    queues: BTreeMap<OrderKey, BTreeSet<DeliveryId>>,
+    /// Deliveries that an operator had tried again: they are not ordered any more.
+    retried: HashSet<DeliveryId>,
     /// Every claim that was ever handed out.
     claims: Vec<Claimed>,
     destinations: [DestinationId; 3],
@@ -99,11 +106,14 @@ impl Model {
         test
     }
 
-    async fn append(&mut self, test: &TestStore, events: Vec<(usize, Option<u8>, bool)>) {
+    async fn append(&mut self, test: &TestStore, events: Vec<(usize, Option<u8>, bool, Option<u8>)>) {
         let (mut batch, mut expected) = (Vec::new(), Vec::new());
-        for (fan_out, key, born_claimed) in events {
+        for (fan_out, key, born_claimed, order) in events {
             let (due_at, generation) = if born_claimed { (test.now() + LEASE, 1) } else { (test.now(), 0) };
             let mut event = test.event_born(&self.destinations[..fan_out], due_at, generation);
+            if let (Some(order), Some(first)) = (order, event.deliveries.first_mut()) {
+                (first.order, first.due_at, first.generation) = (Some(OrderKey(order.into())), test.now(), 0);
+            }
             event.idempotency = key.map(|key| u128::from(key) << 70 | 1);
             let id = event.event.id;
             match key.and_then(|key| self.keys.get(&key).copied()) {
@@ -112,9 +122,10 @@ impl Model {
                     expected.push(Appended::Accepted { id });
                     self.keys.extend(key.map(|key| (key, id)));
                     for delivery in &event.deliveries {
-                        let claim = born_claimed.then_some(1);
-                        let known = Known { state: DeliveryState::Pending, at: due_at, attempts: 0, claim };
-                        self.deliveries.insert(delivery.id, known);
+                        let claim = (delivery.generation > 0).then_some(1);
+                        let state = self.enqueue(delivery.id, delivery.order);
+                        let (at, order) = (delivery.due_at, delivery.order);
+                        self.deliveries.insert(delivery.id, Known { state, at, attempts: 0, claim, order });
                     }
                     self.events.insert(id, event.clone());
                 }
@@ -122,6 +133,31 @@ impl Model {
             batch.push(event);
         }
         assert_eq!(test.store.append(batch).await.unwrap(), expected);
+    }
+
+    /// Its state when it is stored.
+    fn enqueue(&mut self, id: DeliveryId, order: Option<OrderKey>) -> DeliveryState {
+        let Some(key) = order else { return DeliveryState::Pending };
+        if *self.heads.entry(key).or_insert(id) == id {
+            return DeliveryState::Pending;
+        }
+        self.queues.entry(key).or_default().insert(id);
+        DeliveryState::Queued
+    }
+
+    /// A delivery with this key has ended.
+    fn advance(&mut self, id: DeliveryId, key: OrderKey, at: UnixMillis) {
+        if self.heads.get(&key) != Some(&id) {
+            return;
+        }
+        match self.queues.get_mut(&key).and_then(BTreeSet::pop_first) {
+            Some(next) => {
+                self.heads.insert(key, next);
+                let known = self.deliveries.get_mut(&next).expect("only known deliveries are queued");
+                (known.state, known.at) = (DeliveryState::Pending, at);
+            }
+            None => drop(self.heads.remove(&key)),
+        }
     }
 
     async fn claim(&mut self, test: &TestStore, max: usize) {
@@ -134,6 +170,10 @@ impl Model {
             assert!(known.state == DeliveryState::Pending && known.at <= now, "{known:?} is not due");
             assert_eq!((one.attempts, &one.event), (known.attempts, &self.events[&one.id.event()].event));
             assert_ne!(known.claim, Some(one.generation), "each claim has a generation of its own");
+            assert_eq!(one.order, known.order);
+            if let Some(key) = one.order.filter(|_| !self.retried.contains(&one.id)) {
+                assert_eq!(self.heads.get(&key), Some(&one.id), "it is not its turn");
+            }
             (known.at, known.claim) = (now + LEASE, Some(one.generation));
             self.claims.push(one);
         }
@@ -151,16 +191,23 @@ impl Model {
                 Outcome::Dead => NextState::Dead { at: test.now() },
                 Outcome::Again(wait) => NextState::Pending { due_at: test.now() + wait },
             };
-            batch.insert(claimed.id, settlement(claimed, next));
+            batch.insert(claimed.id, Settlement { order: claimed.order, ..settlement(claimed, next) });
         }
+        let mut ended = Vec::new();
         for (id, settlement) in &batch {
             let known = self.deliveries.get_mut(id).expect("only known deliveries are claimed");
             if known.claim == Some(settlement.lease.generation) {
                 let (state, at) = (settlement.next.state(), settlement.next.at());
-                *known = Known { state, at, attempts: known.attempts + 1, claim: None };
+                *known = Known { state, at, attempts: known.attempts + 1, claim: None, ..*known };
+                if let Some(key) = settlement.order.filter(|_| state != DeliveryState::Pending) {
+                    ended.push((*id, key, at));
+                }
             } else {
                 stale.push(*id);
             }
+        }
+        for (id, key, at) in ended {
+            self.advance(id, key, at);
         }
         let mut answer = test.store.settle(batch.into_values().collect()).await.unwrap();
         answer.sort();
@@ -194,8 +241,14 @@ impl Model {
             return;
         }
         let id = *which.get(&ids);
-        assert_eq!(test.store.retry(id, test.now()).await.unwrap(), RetryOutcome::Due);
         let known = self.deliveries.get_mut(&id).expect("it is known");
+        let outcome = test.store.retry(id, test.now()).await.unwrap();
+        if known.state == DeliveryState::Queued {
+            assert_eq!(outcome, RetryOutcome::Queued);
+            return;
+        }
+        assert_eq!(outcome, RetryOutcome::Due);
+        self.retried.insert(id);
         *known = Known { state: DeliveryState::Pending, at: test.now(), claim: None, ..*known };
     }
 
@@ -239,6 +292,9 @@ fn check(engine: Engine) {
                 deliveries: BTreeMap::new(),
                 events: HashMap::new(),
                 keys: HashMap::new(),
+                heads: BTreeMap::new(),
+                queues: BTreeMap::new(),
+                retried: HashSet::new(),
                 claims: Vec::new(),
                 destinations: [(); 3].map(|()| test.ids.destination()),
             };

@@ -12,10 +12,15 @@ use std::time::{Duration, Instant};
 
 use spillway_model::{
     Appended, Claimed, DeliveryId, DeliveryState, DestinationId, Event, EventId, IdempotencyHash, Lease, NewEvent,
-    NextState, SourceId,
+    NextState, OrderKey, ReplayState, Retention, Selection, Settlement, SourceId,
 };
-use spillway_store::{ClaimRequest, ClaimShare, DeliveryFilter, EventFilter, Store};
+use spillway_store::{
+    ClaimRequest, ClaimShare, DeliveryFilter, EventFilter, ExpireLimits, HeldReplay, NewRoute, ReplayStep,
+    RetentionPolicy, Store,
+};
 
+use crate::order::ordered;
+use crate::replays::{quarantined, replay};
 use crate::support::{LEASE, TestStore, lease, settlement};
 
 const EVENTS: usize = 1_000_000;
@@ -25,9 +30,11 @@ const QUIET: usize = 100;
 /// The tables that grow with the events.
 const TABLES: [&str; 4] = ["events", "deliveries", "attempts", "idempotency"];
 
-const OPERATIONS: [&str; 22] = [
+const OPERATIONS: [&str; 34] = [
     "append",
     "append what was stored before",
+    "append in order",
+    "settle in order",
     "claim",
     "claim of a share",
     "renew",
@@ -46,12 +53,22 @@ const OPERATIONS: [&str; 22] = [
     "in a state",
     "to a destination in a state",
     "attempts",
+    "events in quarantine",
+    "selection",
+    "selection of dead ones",
+    "selection of a source",
+    "dead letters",
+    "deliver",
+    "hold a replay",
+    "step of a replay",
     "backlog",
     "housekeeping",
+    "expire payloads",
+    "expire events of a source",
 ];
 
 /// The claims and every list. An embedded store has one process, which shares with nobody.
-const QUERIES: [&str; 10] = [
+const QUERIES: [&str; 13] = [
     "claim as workers do",
     "claim of a share as workers do",
     "events",
@@ -62,6 +79,9 @@ const QUERIES: [&str; 10] = [
     "to a destination",
     "in a state",
     "to a destination in a state",
+    "events in quarantine",
+    "selection of dead ones",
+    "hold a replay",
 ];
 /// How often each of them is executed to know its p95, and how long that may be.
 const TIMES: usize = 40;
@@ -77,9 +97,11 @@ struct Contents {
     claimed: Claimed,
     /// A claim that was settled.
     settled: Claimed,
+    replay: HeldReplay,
 }
 
-/// A million events, each with a key and a delivery. A tenth of the deliveries are delivered, with one attempt each.
+/// A million events, each with a key and a delivery. A tenth of the deliveries are delivered, with one attempt each; a thousandth is dead. Some
+/// events are in quarantine.
 async fn fill(store: &dyn Store, test: &TestStore) -> Contents {
     let destinations: Vec<_> = (0..100).map(|_| test.ids.destination()).collect();
     let quiet = test.ids.source();
@@ -99,14 +121,19 @@ async fn fill(store: &dyn Store, test: &TestStore) -> Contents {
         store.append(events).await.unwrap();
     }
     let mut settled = None;
-    for _ in 0..EVENTS / 10 / 1_000 {
+    for round in 0..EVENTS / 10 / 1_000 {
         let claimed = store.claim(test.request(1_000)).await.unwrap();
-        let next = NextState::Delivered { at: test.now() };
+        let at = test.now();
+        let next = if round == 1 { NextState::Dead { at } } else { NextState::Delivered { at } };
         store.settle(claimed.iter().map(|one| settlement(one, next)).collect()).await.unwrap();
         settled = claimed.into_iter().next();
     }
     let claimed = store.claim(test.request(1)).await.unwrap().remove(0);
-    Contents { busy: destinations[0], quiet, oldest: oldest.unwrap(), claimed, settled: settled.unwrap() }
+    store.append((0..QUIET).map(|_| quarantined(test, "it fits no type")).collect()).await.unwrap();
+    store.append((0..QUIET).map(|_| ordered(test, destinations[0], OrderKey(1))).collect()).await.unwrap();
+    store.create_replay(replay(test)).await.unwrap();
+    let replay = store.hold_replay(test.now(), test.now() + LEASE).await.unwrap().unwrap();
+    Contents { replay, busy: destinations[0], quiet, oldest: oldest.unwrap(), claimed, settled: settled.unwrap() }
 }
 
 /// Spread as hashes are: multiples of 2^128 divided by the golden ratio.
@@ -144,19 +171,94 @@ async fn execute(operation: &str, store: &dyn Store, test: &TestStore, contents:
         }
         "retry" => drop(store.retry(contents.settled.id, test.now()).await.unwrap()),
         "event" => assert_ne!(store.event(contents.oldest).await.unwrap(), None),
+        "append in order" => {
+            let events = (0..BATCH as i64 / 10).map(|n| ordered(test, contents.busy, OrderKey(n % 100))).collect();
+            store.append(events).await.unwrap();
+        }
+        "settle in order" => settle_in_order(store, test).await,
+        "deliver" => {
+            let route =
+                NewRoute { connection: test.ids.connection(), destination: contents.busy, order: Some(OrderKey(1)) };
+            let made = store.deliver(contents.oldest, vec![route], test.now()).await.unwrap();
+            assert_eq!(made.map(|made| made.len()), Some(1));
+        }
+        "hold a replay" => drop(store.hold_replay(test.now(), test.now() + LEASE).await.unwrap()),
+        "step of a replay" => {
+            // The oldest one stays delivered.
+            let from = Some(contents.oldest.timestamp() + 1);
+            let selection = Selection { state: Some(DeliveryState::Delivered), from, ..Selection::default() };
+            let held = store.replay(contents.replay.replay.id).await.unwrap().unwrap();
+            let due = store.select(selection, held.cursor, 250).await.unwrap().deliveries;
+            let step = ReplayStep {
+                id: held.id,
+                generation: contents.replay.generation,
+                lease_until: test.now() + LEASE,
+                now: test.now(),
+                cursor: due.last().copied(),
+                due: due.into_iter().map(|id| (id, test.now())).collect(),
+                state: ReplayState::Running,
+            };
+            assert_eq!(store.advance_replay(step).await.unwrap().map(|replay| replay.skipped), Some(0));
+        }
+        "dead letters" => assert!(!store.dead_letters(10_000).await.unwrap().groups.is_empty()),
+        "selection" | "selection of dead ones" | "selection of a source" => {
+            let (state, source) = match operation {
+                "selection" => (DeliveryState::Delivered, None),
+                "selection of dead ones" => (DeliveryState::Dead, None),
+                _ => (DeliveryState::Delivered, Some(contents.quiet)),
+            };
+            let selection = Selection { state: Some(state), source, ..Selection::default() };
+            store.select(selection, None, 250).await.unwrap();
+        }
         "latest event" => assert_ne!(store.latest_event().await.unwrap(), None),
         "delivery" => assert_ne!(store.delivery(contents.settled.id).await.unwrap(), None),
         "attempts" => assert_eq!(store.attempts(contents.settled.id).await.unwrap().len(), 1),
         "backlog" => assert!(store.backlog().await.unwrap().pending > 100_000),
         "housekeeping" => store.maintain(test.now()).await.unwrap(),
+        "expire payloads" | "expire events of a source" => expire(operation, store, test).await,
         _ => list(operation, store, contents).await,
     }
+}
+
+/// One round, of what is older than a moment.
+async fn expire(operation: &str, store: &dyn Store, test: &TestStore) {
+    let mut policy = RetentionPolicy::default();
+    if operation == "expire payloads" {
+        policy.default.payloads_ms = Some(1);
+    } else {
+        policy.sources.insert(test.source, Retention { events_ms: Some(1), ..Retention::default() });
+    }
+    let limits = ExpireLimits { now: test.now() + 3_600_000, rows: 60 };
+    let expired = store.expire(policy, limits).await.unwrap();
+    assert!(expired.more && expired.events + expired.payloads > 0, "{expired:?}");
+}
+
+/// The one of its key that is on its way ends, wherever it is among a million.
+async fn settle_in_order(store: &dyn Store, test: &TestStore) {
+    let destination = test.ids.destination();
+    let events = (0..3).map(|_| ordered(test, destination, OrderKey(-7))).map(|mut event| {
+        event.deliveries[0].due_at = i64::MIN / 2;
+        event
+    });
+    store.append(events.collect()).await.unwrap();
+    let claimed = store.claim(test.request(1)).await.unwrap().remove(0);
+    let settled = settlement(&claimed, NextState::Delivered { at: test.now() });
+    store.settle(vec![Settlement { order: claimed.order, ..settled }]).await.unwrap();
 }
 
 /// Some thousand deliveries, to a few destinations.
 async fn append_some(store: &dyn Store, test: &TestStore) {
     let destinations = [(); 3].map(|()| test.ids.destination());
     store.append((0..1_000).map(|_| test.event_to(&destinations, test.now())).collect()).await.unwrap();
+}
+
+/// Some hundred events whose deliveries have ended, the oldest of all.
+async fn deliver_some(store: &dyn Store, test: &TestStore) {
+    let destination = [test.ids.destination()];
+    store.append((0..200).map(|_| test.event_to(&destination, test.now())).collect()).await.unwrap();
+    let claimed = store.claim(test.request(1_000)).await.unwrap();
+    let next = NextState::Delivered { at: test.now() };
+    store.settle(claimed.iter().map(|one| settlement(one, next)).collect()).await.unwrap();
 }
 
 /// A tenth of the deliveries is its own, and nothing is anybody's yet.
@@ -189,7 +291,7 @@ async fn assert_fast(store: &dyn Store, test: &TestStore, contents: &Contents) {
 }
 
 async fn list(operation: &str, store: &dyn Store, contents: &Contents) {
-    let events = EventFilter { source: None, before: None, from: None, limit: 100 };
+    let events = EventFilter { quarantined: false, source: None, before: None, from: None, limit: 100 };
     let all = DeliveryFilter { event: None, destination: None, state: None, cursor: None, limit: 100 };
     let (destination, state) = (Some(contents.busy), Some(DeliveryState::Delivered));
     let deliveries = match operation {
@@ -201,6 +303,10 @@ async fn list(operation: &str, store: &dyn Store, contents: &Contents) {
         }
         "events of a source" => {
             let filter = EventFilter { source: Some(contents.quiet), ..events };
+            return assert_eq!(store.events(filter).await.unwrap().rows.len(), QUIET);
+        }
+        "events in quarantine" => {
+            let filter = EventFilter { quarantined: true, ..events };
             return assert_eq!(store.events(filter).await.unwrap().rows.len(), QUIET);
         }
         "deliveries" => all,

@@ -51,7 +51,7 @@ async fn events_come_newest_first_in_pages(test: TestStore) {
     expected.reverse();
     let (mut seen, mut before) = (Vec::new(), None);
     loop {
-        let filter = EventFilter { source: None, before, from: None, limit: 10 };
+        let filter = EventFilter { quarantined: false, source: None, before, from: None, limit: 10 };
         let page = test.store.events(filter).await.unwrap();
         seen.extend(page.rows.iter().map(|row| row.id));
         assert!(page.rows.iter().all(|row| row.source == test.source && row.body_bytes == 7));
@@ -72,7 +72,8 @@ async fn events_can_be_limited_to_a_source_and_a_time(mut test: TestStore) {
     let late = append_many(&test, 2).await;
 
     let list = async |source, before, from| {
-        let page = test.store.events(EventFilter { source, before, from, limit: 10 }).await.unwrap();
+        let page =
+            test.store.events(EventFilter { quarantined: false, source, before, from, limit: 10 }).await.unwrap();
         page.rows.iter().map(|row| row.id).collect::<Vec<_>>()
     };
     let reversed = |ids: &[EventId]| ids.iter().rev().copied().collect::<Vec<_>>();
@@ -184,7 +185,11 @@ async fn a_list_without_matches_is_empty(test: TestStore) {
         assert!(page_through(&test, filter).await.is_empty());
     }
     let source = Some(test.ids.source());
-    let page = test.store.events(EventFilter { source, before: None, from: None, limit: 10 }).await.unwrap();
+    let page = test
+        .store
+        .events(EventFilter { quarantined: false, source, before: None, from: None, limit: 10 })
+        .await
+        .unwrap();
     assert_eq!((page.rows.len(), page.next), (0, None));
 }
 

@@ -3,12 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod append;
+mod budgets;
 mod claim;
 mod configuration;
 mod crashes;
+mod documents;
+mod follow;
 mod large;
 mod lists;
+mod order;
+mod partitions;
 mod postgres;
+mod replays;
+mod replica;
+mod retention;
+mod schema;
 mod settle;
 mod shares;
 mod statements;

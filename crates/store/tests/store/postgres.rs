@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use spillway_model::{Appended, DeliveryState, EventId, NextState};
+use spillway_model::{Appended, DeliveryState, EventId, NextState, OrderKey, Settlement};
 use spillway_store::postgres::{PostgresSettings, PostgresStore};
 use spillway_store::{QueryKind, RetryOutcome, Store, StoreErrorKind, StoreObserver, Unobserved};
 use spillway_testkit::{Postgres, TestDatabase, free_port, shared_database, wait_until};
 use sqlx::{Connection, Executor, PgConnection};
 
+use crate::order::ordered;
 use crate::support::{Engine, TestStore, postgres_settings, settlement};
 
 const DAY: i64 = 86_400_000;
@@ -84,7 +85,7 @@ async fn several_nodes_start_on_an_empty_database_at_once() {
         tasks.spawn(async move { connect(&url).await.ping().await.unwrap() });
     }
     tasks.join_all().await;
-    assert_eq!(database.query("SELECT count(*) FROM _sqlx_migrations").await, "2");
+    assert_eq!(database.query("SELECT count(*) FROM _sqlx_migrations").await, "4");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,6 +114,37 @@ async fn two_nodes_never_claim_the_same_delivery() {
     let n_claims = all.len();
     all.dedup();
     assert_eq!((n_claims, all.len()), (1_000, 1_000));
+}
+
+#[tokio::test]
+async fn a_delivery_whose_event_was_removed_holds_up_nobody_behind_it() {
+    let (database, test) = node().await;
+    let destination = test.ids.destination();
+    let gone = test.accept(&ordered(&test, destination, OrderKey(1))).await;
+    database.query("DELETE FROM events").await;
+    let behind = test.accept(&ordered(&test, destination, OrderKey(1))).await;
+    assert!(test.claim(10).await.is_empty());
+    assert_eq!(test.store.delivery(gone.delivery(0)).await.unwrap().unwrap().state, DeliveryState::Cancelled);
+    assert_eq!(test.claim_one().await.id, behind.delivery(0));
+}
+
+#[tokio::test]
+async fn an_ordered_batch_is_one_statement_and_its_settlement_three() {
+    let (database, test) = node().await;
+    let counted = Arc::new(Counted::default());
+    let store = PostgresStore::connect(postgres_settings(database.url()), counted.clone()).await.unwrap();
+    let statements = || counted.0.swap(0, Ordering::SeqCst);
+    let destination = test.ids.destination();
+    let events = (0..300).map(|n| ordered(&test, destination, OrderKey(n % 200))).collect();
+    store.append(events).await.unwrap();
+    assert_eq!(statements(), 1);
+    let claimed = store.claim(test.request(256)).await.unwrap();
+    assert_eq!((claimed.len(), statements()), (200, 3));
+    let next = NextState::Delivered { at: test.now() };
+    let settlements = claimed.iter().map(|one| Settlement { order: one.order, ..settlement(one, next) });
+    store.settle(settlements.collect()).await.unwrap();
+    assert_eq!(statements(), 3);
+    assert_eq!(store.claim(test.request(256)).await.unwrap().len(), 100);
 }
 
 #[tokio::test]
@@ -191,6 +223,19 @@ async fn a_killed_server_gives_transient_errors_until_it_is_back_and_nothing_is_
     assert_eq!(test.claim_one().await.id, id.delivery(0));
 }
 
+#[derive(Debug, Default)]
+struct Exhaustions(AtomicU32);
+
+impl StoreObserver for Exhaustions {
+    fn query(&self, _: QueryKind, _: Duration, _: u32, _: usize) {}
+
+    fn pool_wait(&self, _: Duration) {}
+
+    fn pool_exhausted(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 #[tokio::test]
 async fn a_full_pool_is_an_error_of_its_own() {
     let database = shared_database().await;
@@ -201,7 +246,8 @@ async fn a_full_pool_is_an_error_of_its_own() {
         pool_timeout: Duration::from_millis(200),
         ..postgres_settings(database.url())
     };
-    let store = Arc::new(PostgresStore::connect(settings, Arc::new(Unobserved)).await.unwrap());
+    let exhaustions = Arc::new(Exhaustions::default());
+    let store = Arc::new(PostgresStore::connect(settings, exhaustions.clone()).await.unwrap());
     let mut other = PgConnection::connect(database.url()).await.unwrap();
     other.execute("BEGIN; LOCK TABLE deliveries").await.unwrap();
     let (waiting, event) = (store.clone(), test.event_to(&[test.ids.destination()], test.now()));
@@ -214,6 +260,7 @@ async fn a_full_pool_is_an_error_of_its_own() {
     assert_eq!(store.pool().used, 1);
     let error = store.ping().await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (StoreErrorKind::PoolExhausted, true));
+    assert_eq!(exhaustions.0.load(Ordering::Relaxed), 1);
     other.execute("COMMIT").await.unwrap();
     blocked.await.unwrap().unwrap();
     store.ping().await.unwrap();
@@ -221,14 +268,8 @@ async fn a_full_pool_is_an_error_of_its_own() {
 
 #[tokio::test]
 async fn what_cannot_be_used_is_refused_at_the_start() {
-    let database = shared_database().await;
-    connect(database.url()).await.close().await;
-    database.query("INSERT INTO _sqlx_migrations VALUES (99, 'later', now(), true, '', 0)").await;
     let connect =
         async |url: String| PostgresStore::connect(postgres_settings(&url), Arc::new(Unobserved)).await.unwrap_err();
-    let newer = connect(database.url().to_owned()).await;
-    assert_eq!(newer.kind(), StoreErrorKind::Incompatible);
-    assert!(newer.to_string().contains("99"), "{newer}");
     let unreachable = connect(format!("postgres://postgres@127.0.0.1:{}/none", free_port())).await;
     assert_eq!(unreachable.kind(), StoreErrorKind::Unavailable);
     assert_eq!(connect("postgres//nowhere".into()).await.kind(), StoreErrorKind::Incompatible);

@@ -59,7 +59,7 @@ async fn a_release_counts_no_attempt(test: TestStore) {
     let id = test.delivery_due(test.ids.destination(), test.now()).await;
     let claimed = test.claim_one().await;
     let next = NextState::Pending { due_at: test.now() };
-    let release = Settlement { lease: lease(&claimed), next, attempt: None };
+    let release = Settlement { order: None, lease: lease(&claimed), next, attempt: None };
     assert_eq!(test.store.settle(vec![release]).await.unwrap(), []);
     assert_eq!(test.store.attempts(id).await.unwrap(), []);
     assert_eq!(test.claim_one().await.attempts, 0);
@@ -97,7 +97,7 @@ async fn a_claim_is_settled_once(test: TestStore) {
 async fn a_delivery_that_does_not_exist_is_not_settled(test: TestStore) {
     let delivery = test.ids.event().delivery(3);
     let next = NextState::Delivered { at: 1 };
-    let unknown = Settlement { lease: Lease { delivery, generation: 1 }, next, attempt: None };
+    let unknown = Settlement { order: None, lease: Lease { delivery, generation: 1 }, next, attempt: None };
     assert_eq!(test.store.settle(vec![unknown]).await.unwrap(), [delivery]);
     assert_eq!(test.store.settle(Vec::new()).await.unwrap(), []);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_model::NextState;
+use spillway_model::{NextState, OrderKey, Settlement};
 use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{QueryKind, StatementCounts, StoreObserver};
 
@@ -47,6 +47,19 @@ async fn of_several_statements_in_one_text_each_counts_and_begin_and_commit_do_n
     let next = NextState::Delivered { at: test.now() };
     test.store.settle(claimed.iter().map(|one| settlement(one, next)).collect()).await.unwrap();
     assert_eq!(counted.0.get(QueryKind::Settle), 2, "attempts and deliveries");
+
+    let ordered = |n: i64| crate::order::ordered(&test, destination[0], OrderKey(n));
+    assert_eq!(
+        append((0..200).map(|n| ordered(n % 150)).collect()).await,
+        1 + 3,
+        "events, and what keeps deliveries in order"
+    );
+    let claimed: Vec<_> = test.claim(1_000).await.into_iter().filter(|one| one.order.is_some()).collect();
+    assert_eq!(claimed.len(), 150);
+    let before = counted.0.get(QueryKind::Settle);
+    let settlements = claimed.iter().map(|one| Settlement { order: one.order, ..settlement(one, next) });
+    test.store.settle(settlements.collect()).await.unwrap();
+    assert_eq!(counted.0.get(QueryKind::Settle) - before, 2 + 4, "and the next ones of their keys");
 
     let delivery = claimed[0].id;
     test.store.delivery(delivery).await.unwrap();

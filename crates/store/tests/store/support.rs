@@ -71,6 +71,7 @@ impl TestStore {
     /// A small event without deliveries and key.
     pub(crate) fn event(&self) -> NewEvent {
         let event = Event {
+            quarantine: None,
             id: self.ids.event(),
             source: self.source,
             event_type: Some("push".into()),
@@ -91,6 +92,7 @@ impl TestStore {
         event.deliveries = (0..)
             .zip(destinations)
             .map(|(ordinal, destination)| NewDelivery {
+                order: None,
                 id: event.event.id.delivery(ordinal),
                 destination: *destination,
                 connection: ConnectionId::from_u128(destination.to_u128() + 1),
@@ -103,6 +105,38 @@ impl TestStore {
 
     pub(crate) fn keyed(&self, key: IdempotencyHash, destinations: &[DestinationId]) -> NewEvent {
         NewEvent { idempotency: Some(key), ..self.event_to(destinations, self.now()) }
+    }
+
+    /// Another node on the same database. An embedded store has one process, which is then this one.
+    pub(crate) async fn other_node(&self) -> Arc<dyn Store> {
+        match &self.data {
+            Data::Sqlite(_) => self.store.clone(),
+            Data::Postgres(_) => self.data.open().await,
+        }
+    }
+
+    /// Runs SQL beside the store and returns what it prints; PostgreSQL only.
+    pub(crate) async fn query(&self, sql: &str) -> String {
+        match &self.data {
+            Data::Sqlite(_) => panic!("there is no server to ask"),
+            Data::Postgres(database) => database.query(sql).await,
+        }
+    }
+
+    /// Where the database is; PostgreSQL only.
+    pub(crate) fn url(&self) -> &str {
+        match &self.data {
+            Data::Sqlite(_) => panic!("there is no server to connect to"),
+            Data::Postgres(database) => database.url(),
+        }
+    }
+
+    /// Bytes of the database file, without its log; SQLite only.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        match &self.data {
+            Data::Sqlite(folder) => std::fs::metadata(folder.path().join("spillway.db")).unwrap().len(),
+            Data::Postgres(_) => panic!("there is no file to look at"),
+        }
     }
 
     /// Appends one event that must be accepted.
@@ -175,7 +209,7 @@ pub(crate) fn attempt(claimed: &Claimed, class: AttemptClass) -> Attempt {
 pub(crate) fn settlement(claimed: &Claimed, next: NextState) -> Settlement {
     let class =
         if matches!(next, NextState::Delivered { .. }) { AttemptClass::Success } else { AttemptClass::ServerError };
-    Settlement { lease: lease(claimed), next, attempt: Some(attempt(claimed, class)) }
+    Settlement { order: None, lease: lease(claimed), next, attempt: Some(attempt(claimed, class)) }
 }
 
 /// Instantiates each test function for both engines.

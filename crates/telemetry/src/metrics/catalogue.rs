@@ -9,8 +9,9 @@ use prometheus_client::{
 use spillway_model::AttemptClass;
 
 use super::{
-    BuildInfo, CacheName, CacheResult, Counter, DeliveryOutcome, Family, Gauge, HttpRequests, IntakeOutcome,
-    IntakeRequests, LabelSet, LatencyHistogram, PoolState, SampledCounter, SizeHistogram, StoreQuery,
+    AlertName, BuildInfo, BusinessMetrics, CacheName, CacheResult, Counter, DeliveryOutcome, Family, Gauge,
+    HttpRequests, IntakeOutcome, IntakeRequests, LabelSet, LatencyHistogram, PoolState, Removed, SampledCounter,
+    SizeHistogram, StoreQuery, StreamEvent, StreamKind,
 };
 
 /// A metric as the documentation lists it.
@@ -132,12 +133,15 @@ declare! {
     commit_batch_events: SizeHistogram = "spillway_commit_batch_events",
     /// Deliveries that ended, by how.
     deliveries: Family<DeliveryOutcome, Counter> = "spillway_deliveries_total",
-    /// Requests to destinations by how they ended. `platform` is a failure of ours, all other failures are the destination's.
+    /// Requests to destinations by how they ended. `platform` is a failure of ours and `transform` one of the connection's program, for which
+    /// nothing was sent; all other failures are the destination's.
     attempts: Family<AttemptClass, Counter> = "spillway_attempts_total",
     /// Duration of a request to a destination, from the connection until the whole answer was read.
     attempt: LatencyHistogram = "spillway_attempt_seconds",
     /// Time from the receipt of an event until a destination accepted it, retries included.
     delivery_latency: LatencyHistogram = "spillway_delivery_latency_seconds",
+    /// The same for deliveries that their destination accepted at the first attempt: what a healthy destination waits for.
+    delivery_first_attempt: LatencyHistogram = "spillway_delivery_first_attempt_seconds",
     /// Deliveries handed to this process's workers that have not started.
     ready_queue_depth: Gauge = "spillway_ready_queue_depth",
     /// Deliveries in the store that have not ended.
@@ -146,18 +150,38 @@ declare! {
     oldest_due: Gauge = "spillway_oldest_due_seconds",
     /// Destinations whose circuit breaker is open.
     breaker_open: Gauge = "spillway_breaker_open",
+    /// Destinations whose deliveries wait in this process because of their budget: it is used up until the next hour, or every place is taken.
+    budget_waiting: Gauge = "spillway_budget_waiting",
     /// Share of all deliveries that this process's worker takes as its own, 0 to 1; 1 while worker slots do not share them.
     worker_share: Gauge = "spillway_worker_share_ratio",
     /// Connections of the store's pool; `max` is the limit.
     store_pool_connections: Family<PoolState, Gauge> = "spillway_store_pool_connections",
     /// Wait for a connection of the store's pool.
     store_pool_wait: LatencyHistogram = "spillway_store_pool_wait_seconds",
+    /// Callers that got no connection of the store's pool in time, because all of them were in use.
+    store_pool_exhausted: Counter = "spillway_store_pool_exhausted_total",
     /// Duration of work on the store, by its kind.
     store_query: Family<StoreQuery, LatencyHistogram> = "spillway_store_query_seconds",
     /// Look-ups in caches, by whether they had the answer.
     cache_requests: Family<(CacheName, CacheResult), Counter> = "spillway_cache_requests_total",
+    /// Clients that look at live events, by how; all of them together are bounded by `server.max_streams`.
+    stream_clients: Family<StreamKind, Gauge> = "spillway_stream_clients",
+    /// Live events for all clients together: those that were sent, and those that clients were only told the number of.
+    stream_rows: Family<StreamEvent, Counter> = "spillway_stream_rows_total",
+    /// Values in caches of this process that had to make room for others before they had expired.
+    cache_evictions: Family<CacheName, Counter> = "spillway_cache_evictions_total",
+    /// Memory that cached values take in this process.
+    cache_bytes: Family<CacheName, Gauge> = "spillway_cache_bytes",
+    /// What retention removed, by what it was. Events that went with their partition are counted as a partition alone.
+    retention_removed: Family<Removed, Counter> = "spillway_retention_removed_total",
+    /// Duration of a round of retention, which is how long it may hold up intake on SQLite.
+    retention_round: LatencyHistogram = "spillway_retention_round_seconds",
     /// 1 while Redis is configured and unreachable, so that nodes coordinate through the store alone; otherwise 0.
     coordination_degraded: Gauge = "spillway_coordination_degraded",
+    /// 1 while an alert of this node is on, at whatever severity; otherwise 0. `spillway performance alerts` says more.
+    alert_active: Family<AlertName, Gauge> = "spillway_alert_active",
+    /// Numbers that users recorded: the sum since this node started for a counter, the last value for a gauge. At most 1,000 names.
+    business_metrics: BusinessMetrics = "spillway_business_metric",
     /// The running version and its source revision.
     build_info: BuildInfo = "spillway_build_info",
     /// Duration of HTTP requests by method, route and status.
@@ -211,6 +235,14 @@ impl CatalogueMetric for BuildInfo {
 
     fn labels() -> Vec<LabelDescription> {
         open(&["version", "commit"])
+    }
+}
+
+impl CatalogueMetric for BusinessMetrics {
+    const KIND: MetricKind = MetricKind::Gauge;
+
+    fn labels() -> Vec<LabelDescription> {
+        open(&["name"])
     }
 }
 

@@ -5,7 +5,14 @@
 //! observations a second a lock is held some 1 % of the time. A histogram of atomics would save that little and lose the
 //! exemplars, whose type the crate lets nobody else construct.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeMetric, MetricEncoder},
@@ -27,11 +34,19 @@ type ExemplarLabels = [(&'static str, String); 1];
 
 /// A distribution of durations, exported in seconds.
 #[derive(Debug, Clone)]
-pub struct LatencyHistogram(HistogramWithExemplars<ExemplarLabels>);
+pub struct LatencyHistogram {
+    exported: HistogramWithExemplars<ExemplarLabels>,
+    /// The same counts for readers in this process: the exported histogram shows its own to an encoder only.
+    counts: Arc<[AtomicU64; LATENCY_BUCKETS]>,
+}
+
+const LATENCY_BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
 
 impl LatencyHistogram {
     /// Upper bounds of the buckets in seconds, ascending, without +Inf.
     pub const BOUNDS: [f64; 23] = LATENCY_BOUNDS;
+    /// Buckets: one for each bound, and one for what is above all of them.
+    pub const BUCKETS: usize = LATENCY_BUCKETS;
 
     /// Counts one duration.
     pub fn observe(&self, duration: Duration) {
@@ -43,13 +58,22 @@ impl LatencyHistogram {
     pub fn observe_traced(&self, duration: Duration, trace: Option<TraceContext>) {
         let exemplar =
             trace.filter(|trace| trace.is_sampled()).map(|trace| [("trace_id", format!("{:032x}", trace.trace_id))]);
-        self.0.observe(duration.as_secs_f64(), exemplar, None);
+        let seconds = duration.as_secs_f64();
+        self.counts[LATENCY_BOUNDS.partition_point(|bound| *bound < seconds)].fetch_add(1, Ordering::Relaxed);
+        self.exported.observe(seconds, exemplar, None);
+    }
+
+    /// What each bucket has counted so far, not accumulated.
+    #[must_use]
+    pub fn counts(&self) -> [u64; LATENCY_BUCKETS] {
+        std::array::from_fn(|bucket| self.counts[bucket].load(Ordering::Relaxed))
     }
 }
 
 impl Default for LatencyHistogram {
     fn default() -> Self {
-        Self(HistogramWithExemplars::new(LATENCY_BOUNDS.into_iter()))
+        let exported = HistogramWithExemplars::new(LATENCY_BOUNDS.into_iter());
+        Self { exported, counts: Arc::new(std::array::from_fn(|_| AtomicU64::new(0))) }
     }
 }
 
@@ -59,7 +83,7 @@ impl TypedMetric for LatencyHistogram {
 
 impl EncodeMetric for LatencyHistogram {
     fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.encode(encoder)
+        self.exported.encode(encoder)
     }
 
     fn metric_type(&self) -> MetricType {

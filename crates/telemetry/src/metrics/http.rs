@@ -44,6 +44,16 @@ impl HttpRequests {
         }
         routes.entry(key).or_default().clone()
     }
+
+    /// Calls `visit` with the method, route and status of each series, and what it has counted so far. Requests that begin a new series wait
+    /// meanwhile: it must be quick.
+    pub fn visit(&self, mut visit: impl FnMut(&str, &str, u16, &LatencyHistogram)) {
+        for ((method, route), metrics) in self.routes.read().iter() {
+            for (status, histogram) in metrics.by_status.read().iter() {
+                visit(method, route, *status, histogram);
+            }
+        }
+    }
 }
 
 /// The request durations of one route, by status.

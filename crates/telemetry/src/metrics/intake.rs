@@ -40,6 +40,14 @@ impl IntakeRequests {
         sources.entry(name.into()).or_default().clone()
     }
 
+    /// The requests counted so far over all sources that are exported, by outcome in the order of [`IntakeOutcome::ALL`]. It goes back when
+    /// sources are removed.
+    #[must_use]
+    pub fn totals(&self) -> Vec<u64> {
+        let sources = self.sources.read();
+        IntakeOutcome::ALL.iter().map(|outcome| sources.values().map(|source| source.count(*outcome)).sum()).collect()
+    }
+
     /// Stops exporting the sources for which `keep` is false, so that removed sources do not stay for ever. Requests
     /// still counted on an old handle are lost.
     pub fn retain(&self, keep: impl Fn(&str) -> bool) {

@@ -109,6 +109,10 @@ labels! {
         BadSignature = "bad_signature",
         /// Body or headers above their limits.
         TooLarge = "too_large",
+        /// Not what the source's event types describe, and stored in quarantine; acknowledged with 202.
+        Quarantined = "quarantined",
+        /// Not what the source's event types describe, and refused.
+        EventInvalid = "event_invalid",
         /// Above the rate of the source or the key.
         RateLimited = "rate_limited",
         /// The commit queue was full; our failure.
@@ -175,12 +179,78 @@ labels! {
         Analytics = "analytics",
     }
 
+    /// An alert.
+    AlertName as "alert" {
+        /// Webhooks refused by a failure of ours.
+        IntakeErrors = "intake_errors",
+        /// API requests that failed by our fault.
+        ApiErrors = "api_errors",
+        /// Attempts that failed by our fault.
+        DeliveryErrors = "delivery_errors",
+        /// Acknowledgements are slow.
+        IntakeLatency = "intake_latency",
+        /// Some acknowledgements are very slow.
+        IntakeLatencyTail = "intake_latency_tail",
+        /// API requests are slow.
+        ApiLatency = "api_latency",
+        /// Some API requests are very slow.
+        ApiLatencyTail = "api_latency_tail",
+        /// Processor time is short.
+        Cpu = "cpu",
+        /// Memory is short.
+        Memory = "memory",
+        /// Disk space is short.
+        Disk = "disk",
+        /// Connections of the store's pool are short.
+        StorePool = "store_pool",
+        /// Room in the queue of the committer is short.
+        IntakeQueue = "intake_queue",
+        /// The server's certificate expires soon.
+        CertificateExpiry = "certificate_expiry",
+        /// The store does not answer.
+        StoreDown = "store_down",
+        /// Redis does not answer.
+        CoordinationDown = "coordination_down",
+        /// Due deliveries wait for long.
+        QueueAge = "queue_age",
+    }
+
+    /// What retention removed.
+    Removed as "what" {
+        /// Events with their deliveries.
+        Events = "events",
+        /// Headers and bodies of events that stay listed.
+        Payloads = "payloads",
+        /// Attempts of deliveries that stay listed.
+        Attempts = "attempts",
+        /// Partitions of whole days.
+        Partitions = "partitions",
+    }
+
     /// Whether a cache had what was asked for.
     CacheResult as "result" {
         /// It had.
         Hit = "hit",
         /// It had not, or no longer.
         Miss = "miss",
+    }
+
+    /// How a client looks at live events.
+    StreamKind as "kind" {
+        /// Rows as server-sent events.
+        Sse = "sse",
+        /// Rows over a WebSocket.
+        Tail = "tail",
+        /// Whole events over a WebSocket.
+        Deliver = "deliver",
+    }
+
+    /// Whether a client of live events got an event.
+    StreamEvent as "outcome" {
+        /// It was sent.
+        Sent = "sent",
+        /// It was only counted: there were too many, or the client was too slow.
+        Skipped = "skipped",
     }
 }
 

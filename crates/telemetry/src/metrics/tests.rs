@@ -22,11 +22,58 @@ fn everything(metrics: &Metrics) {
     metrics.pending_deliveries.set(1.0);
     metrics.oldest_due.set(1.0);
     metrics.breaker_open.set(1.0);
+    metrics.budget_waiting.set(1.0);
     metrics.worker_share.set(1.0);
     metrics.coordination_degraded.set(0.0);
+    for cache in CacheName::ALL {
+        metrics.cache_bytes.get(*cache).set(1.0);
+    }
     for state in PoolState::ALL {
         metrics.store_pool_connections.get(*state).set(1.0);
     }
+    metrics.alert_active.get(AlertName::Cpu).set(0.0);
+    metrics.business_metrics.set("orders", 1.0);
+}
+
+#[test]
+fn counts_can_be_read_without_an_encoder() {
+    let metrics = metrics();
+    for millis in [1, 1, 50, 51, 120_000] {
+        metrics.intake_ack.observe(Duration::from_millis(millis));
+    }
+    let counts = metrics.intake_ack.counts();
+    let at = |bound: f64| LatencyHistogram::BOUNDS.iter().position(|it| *it == bound).unwrap();
+    assert_eq!(
+        (counts[at(0.001)], counts[at(0.05)], counts[at(0.1)], counts[LatencyHistogram::BUCKETS - 1]),
+        (2, 1, 1, 1)
+    );
+    assert_eq!(counts.iter().sum::<u64>(), 5);
+
+    metrics.intake_for_source("a").record(IntakeOutcome::Accepted);
+    metrics.intake_for_source("b").record(IntakeOutcome::Accepted);
+    assert_eq!(metrics.intake_requests.totals()[IntakeOutcome::Accepted.index()], 2);
+
+    metrics.http_requests.for_route("GET", "/healthz").observe(200, Duration::from_millis(1), None);
+    metrics.http_requests.for_route("GET", "/healthz").observe(503, Duration::from_millis(1), None);
+    let mut seen = Vec::new();
+    metrics.http_requests.visit(|method, route, status, histogram| {
+        seen.push((method.to_owned(), route.to_owned(), status, histogram.counts().iter().sum::<u64>()));
+    });
+    assert_eq!(seen, [("GET".into(), "/healthz".into(), 200, 1), ("GET".into(), "/healthz".into(), 503, 1)]);
+}
+
+#[test]
+fn names_of_users_are_bounded() {
+    let metrics = metrics();
+    for n in 0..1_001 {
+        metrics.business_metrics.set(&format!("name_{n}"), f64::from(n));
+    }
+    metrics.business_metrics.set("name_7", 7.5);
+    let text = encoded(&metrics);
+    assert!(text.contains("spillway_business_metric{name=\"name_7\"} 7.5"), "{text}");
+    assert!(!text.contains("name_1000"));
+    metrics.business_metrics.retain(|name| name == "name_7");
+    assert_eq!(encoded(&metrics).matches("spillway_business_metric{").count(), 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The PostgreSQL programs and the data directories they work on.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,6 +54,18 @@ impl Cluster {
             dir
         });
         made.await.expect("make a PostgreSQL data directory")
+    }
+
+    /// A copy of a running server's data directory that streams from it when it is started.
+    pub(super) async fn copy_of_running(&self, url: &str) -> TempDir {
+        let dir = self.empty_dir(&std::env::temp_dir());
+        let mut command = self.command("pg_basebackup");
+        command.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-X", "stream", "-d", url, "-D"]);
+        command.arg(dir.path());
+        let made = tokio::task::spawn_blocking(move || run(&mut command)).await;
+        made.expect("make a copy of a PostgreSQL server");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).expect("keep others out of the copy");
+        dir
     }
 
     /// The server on `data_dir`, listening on 127.0.0.1 alone. Later `-c` arguments win.
@@ -137,7 +149,8 @@ pub(super) fn log_file(data_dir: &Path) -> PathBuf {
 pub(super) fn accepts_connections(data_dir: &Path, pid: u32) -> bool {
     let Ok(lock) = fs::read_to_string(data_dir.join("postmaster.pid")) else { return false };
     let mut lines = lock.lines().map(str::trim);
-    lines.next() == Some(pid.to_string().as_str()) && lines.nth(6) == Some("ready")
+    lines.next() == Some(pid.to_string().as_str())
+        && lines.nth(6).is_some_and(|state| ["ready", "standby"].contains(&state))
 }
 
 /// Runs a program to its end and returns its standard output.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use spillway_coordination::RateDecision;
-use spillway_model::{ApiKey, Scope};
+use spillway_model::{ApiKey, KeyHash, Scope};
 
 use super::error::ApiError;
 use super::keys;
@@ -20,6 +20,8 @@ use crate::limits::{ClientAddress, RateRefusal, add_rate_headers};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller {
     pub(crate) scope: Scope,
+    /// Hash of its key.
+    pub(crate) key: KeyHash,
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -49,7 +51,7 @@ pub(crate) async fn admit(State(gateway): State<Arc<Gateway>>, mut request: Requ
     let response = match refusal {
         Some(error) => error.into_response(),
         None => {
-            request.extensions_mut().insert(Caller { scope: key.scope });
+            request.extensions_mut().insert(Caller { scope: key.scope, key: key.hash });
             run(gateway.api.request_timeout, request, next).await
         }
     };
@@ -86,7 +88,7 @@ fn finish(mut response: Response, decision: &RateDecision) -> Response {
     response
 }
 
-fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<ApiKey, ApiError> {
+pub(super) fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<ApiKey, ApiError> {
     let text = bearer(headers).ok_or(ApiError::KeyMissing)?;
     gateway.routing.load().key(&keys::hash(text)).cloned().ok_or(ApiError::KeyUnknown)
 }

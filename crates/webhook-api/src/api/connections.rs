@@ -1,5 +1,7 @@
 //! `/api/v1/connections`: which source goes to which destination.
 
+pub(super) mod trial;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -8,6 +10,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spillway_model::{Configuration, Connection, ConnectionId, Destination, DestinationId, Source, SourceId};
+use spillway_transform::Program;
 use utoipa::ToSchema;
 
 use super::access::Caller;
@@ -22,7 +25,7 @@ use super::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::routing::MAX_CONNECTIONS;
 
-/// A connection: every event of its source goes to its destination.
+/// A connection: events of its source go to its destination.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConnectionView {
     /// Identifier.
@@ -36,6 +39,12 @@ pub(crate) struct ConnectionView {
     destination: DestinationId,
     /// A disabled connection makes no deliveries.
     enabled: bool,
+    /// A jq program: only events for which its first output is neither `false` nor `null` are delivered. Null lets all through.
+    filter: Option<String>,
+    /// A jq program whose one output is delivered in place of the body; null delivers the body as it came.
+    transform: Option<String>,
+    /// A jq program that names what must stay in order; null for no order.
+    order_by: Option<String>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -48,6 +57,9 @@ impl From<&Connection> for ConnectionView {
             source: connection.source,
             destination: connection.destination,
             enabled: connection.enabled,
+            filter: connection.filter.clone(),
+            transform: connection.transform.clone(),
+            order_by: connection.order_by.clone(),
             created_at: Timestamp(connection.created_at),
         }
     }
@@ -64,6 +76,17 @@ pub(crate) struct ConnectionInput {
     /// A disabled connection makes no deliveries.
     #[serde(default = "yes")]
     enabled: bool,
+    /// A jq program: only events for which its first output is neither `false` nor `null` are delivered, such as
+    /// `.type == "invoice.paid"`. Beside the body (`.`) it has `$headers`, `$source`, `$type`, `$id` and `$received_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filter: Option<String>,
+    /// A jq program whose one output is delivered in place of the body, such as `{id, amount: (.cents / 100)}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transform: Option<String>,
+    /// A jq program that names what must stay in order, such as `.customer.id`: deliveries with the same output go out strictly one after
+    /// the other. `null` is not ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order_by: Option<String>,
 }
 
 const fn yes() -> bool {
@@ -76,6 +99,9 @@ impl From<&Connection> for ConnectionInput {
             source: connection.source.to_string(),
             destination: connection.destination.to_string(),
             enabled: connection.enabled,
+            filter: connection.filter.clone(),
+            transform: connection.transform.clone(),
+            order_by: connection.order_by.clone(),
         }
     }
 }
@@ -85,7 +111,14 @@ impl Settable for Connection {
 
     fn set(input: ConnectionInput, existing: Option<&Self>, at: &Circumstances<'_>) -> Result<Self, ApiError> {
         let (source, destination) = ends(at.current, &input)?;
+        let programs = [("filter", &input.filter), ("transform", &input.transform), ("order_by", &input.order_by)];
+        for (field, program) in programs {
+            check_program(field, program.as_deref())?;
+        }
         let connection = Self {
+            filter: input.filter,
+            transform: input.transform,
+            order_by: input.order_by,
             id: existing.map_or_else(|| at.gateway.ids.connection(), |connection| connection.id),
             source: source.id,
             destination: destination.id,
@@ -164,6 +197,12 @@ pub(crate) async fn update(
     responses((status = 204, description = "It is gone")))]
 pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, target: Target) -> Result<StatusCode, ApiError> {
     entry::delete::<Connection>(&gateway, &target, |_, _| Ok(())).await
+}
+
+/// Whether a program can be used.
+fn check_program(field: &'static str, text: Option<&str>) -> Result<(), ApiError> {
+    let compiled = text.map(Program::compile).transpose();
+    compiled.map(drop).map_err(|error| ApiError::Program { field, error })
 }
 
 fn ends<'c>(current: &'c Configuration, input: &ConnectionInput) -> Result<(&'c Source, &'c Destination), ApiError> {

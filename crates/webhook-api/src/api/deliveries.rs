@@ -19,6 +19,7 @@ use super::page::{List, PageRequest};
 use super::path::PathValue;
 use super::query::{ListQuery, Parameters};
 use super::timestamp::Timestamp;
+use crate::cached::forget_dead_letters;
 use crate::gateway::Gateway;
 
 /// A delivery.
@@ -38,15 +39,15 @@ pub(crate) struct DeliveryView {
     /// Which connection asked for it.
     #[schema(value_type = String)]
     connection: ConnectionId,
-    /// `pending`, `delivered`, `dead` or `cancelled`.
+    /// `pending`, `delivered`, `dead`, `cancelled`, or `queued` behind an earlier one with its order key.
     #[schema(value_type = String, example = "delivered")]
     state: DeliveryState,
     /// Attempts made so far.
     attempts: u16,
-    /// When the next attempt is due, or the lease of the one under way ends; null once it has ended.
+    /// When the next attempt is due, or the lease of the one under way ends; null while it is queued and once it has ended.
     #[schema(value_type = Option<String>, format = DateTime)]
     due_at: Option<Timestamp>,
-    /// When it ended; null while it is pending.
+    /// When it ended; null while it is pending or queued.
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
     /// When its event was received.
@@ -61,7 +62,7 @@ pub(crate) struct DeliveryView {
 pub(crate) struct DeliveryQuery {
     /// Only those to this destination, by id or name.
     destination: Option<String>,
-    /// Only those in this state: `pending`, `delivered`, `dead` or `cancelled`.
+    /// Only those in this state: `pending`, `delivered`, `dead`, `cancelled` or `queued`.
     #[param(value_type = Option<String>)]
     state: Option<DeliveryState>,
     /// Only those of this event.
@@ -124,7 +125,7 @@ pub(crate) async fn show(
     Ok(Json(find(&gateway, &wanted).await?).into_response())
 }
 
-/// Try a delivery again now, whatever its state. Its attempts go on counting.
+/// Try a delivery again now, whatever its state but queued. Its attempts go on counting.
 #[utoipa::path(post, path = "/api/v1/deliveries/{delivery}/retry", tag = "deliveries", operation_id = "retry_delivery",
     params(("delivery" = String, Path, description = "Id")),
     responses((status = 202, description = "The delivery, due now", body = DeliveryView)))]
@@ -133,11 +134,17 @@ pub(crate) async fn retry(
     PathValue(wanted): PathValue<String>,
 ) -> Result<Response, ApiError> {
     match gateway.store.retry(delivery_id(&wanted)?, gateway.clock.now()).await? {
-        RetryOutcome::Due => Ok((StatusCode::ACCEPTED, Json(find(&gateway, &wanted).await?)).into_response()),
+        RetryOutcome::Due => {
+            forget_dead_letters(&gateway).await;
+            Ok((StatusCode::ACCEPTED, Json(find(&gateway, &wanted).await?)).into_response())
+        }
         RetryOutcome::Unknown => Err(ApiError::not_found(Kind::Delivery, &wanted)),
+        RetryOutcome::Queued => {
+            let reason = "The delivery waits for an earlier one with its order key. It goes out by itself when that one has ended.";
+            Err(ApiError::Conflict { code: "delivery_queued", reason: reason.to_owned() })
+        }
         RetryOutcome::EventGone => {
-            let reason =
-                "Retention has removed the event, so there is nothing left to deliver. Ask its sender for it again.";
+            let reason = "Retention has removed the event or its payload, so there is nothing left to deliver. Ask its sender for it again.";
             Err(ApiError::Conflict { code: "event_gone", reason: reason.to_owned() })
         }
     }
@@ -168,7 +175,7 @@ fn destination_id(configuration: &Configuration, wanted: &str) -> Result<Destina
 
 fn view(delivery: &Delivery, configuration: &Configuration) -> DeliveryView {
     let destination = configuration.destinations.iter().find(|destination| destination.id == delivery.destination);
-    let is_pending = delivery.state == DeliveryState::Pending;
+    let (is_pending, is_queued) = (delivery.state == DeliveryState::Pending, delivery.state == DeliveryState::Queued);
     DeliveryView {
         id: delivery.id,
         event: delivery.id.event(),
@@ -178,7 +185,7 @@ fn view(delivery: &Delivery, configuration: &Configuration) -> DeliveryView {
         state: delivery.state,
         attempts: delivery.attempts,
         due_at: is_pending.then_some(Timestamp(delivery.at)),
-        ended_at: (!is_pending).then_some(Timestamp(delivery.at)),
+        ended_at: (!is_pending && !is_queued).then_some(Timestamp(delivery.at)),
         created_at: Timestamp(delivery.id.event().timestamp()),
     }
 }

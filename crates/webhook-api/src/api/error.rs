@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use spillway_model::{InvalidWorkerShares, Scope};
 use spillway_store::{InvalidCursor, StoreError, StoreErrorKind};
+use spillway_transform::ProgramError;
 
 use crate::intake::IntakeError;
 use crate::limits::RateRefusal;
@@ -21,6 +22,9 @@ pub(crate) enum Kind {
     Delivery,
     Key,
     Secret,
+    Rollout,
+    LoadTest,
+    Replay,
 }
 
 impl Kind {
@@ -33,6 +37,9 @@ impl Kind {
             Self::Delivery => "delivery",
             Self::Key => "key",
             Self::Secret => "secret",
+            Self::Rollout => "rollout",
+            Self::LoadTest => "load test",
+            Self::Replay => "replay",
         }
     }
 
@@ -45,6 +52,9 @@ impl Kind {
             Self::Delivery => "delivery_unknown",
             Self::Key => "key_not_found",
             Self::Secret => "secret_unknown",
+            Self::Rollout => "rollout_unknown",
+            Self::LoadTest => "load_test_unknown",
+            Self::Replay => "replay_unknown",
         }
     }
 }
@@ -84,11 +94,17 @@ pub(crate) enum ApiError {
     /// What the path or the query names does not exist.
     #[error("there is no {} {name:?}", kind.word())]
     NotFound { kind: Kind, name: String },
+    /// No series has this name.
+    #[error("there is no metric {name:?}")]
+    Metric { name: String, nearest: Option<String> },
     /// What the body names does not exist.
     #[error("there is no {} {name:?}", kind.word())]
     Reference { kind: Kind, name: String },
     #[error("{field} is not valid")]
     Invalid { field: &'static str, reason: String },
+    /// A program cannot be used.
+    #[error("the program in {field} cannot be used")]
+    Program { field: &'static str, error: ProgramError },
     /// The entry is no longer what `If-Match` says.
     #[error("the {} {name:?} is not what the request expects", kind.word())]
     Precondition { kind: Kind, name: String },
@@ -103,11 +119,19 @@ pub(crate) enum ApiError {
     Store(#[from] StoreError),
     #[error("the answer took too long")]
     TimedOut { limit: Duration },
+    #[error("{most} streams are open")]
+    StreamsFull { most: usize },
+    #[error("no WebSocket was asked for")]
+    UpgradeRequired { reason: String },
 }
 
 impl ApiError {
     pub(crate) fn not_found(kind: Kind, name: &str) -> Self {
         Self::NotFound { kind, name: shortened(name) }
+    }
+
+    pub(crate) fn metric(name: &str, nearest: Option<String>) -> Self {
+        Self::Metric { name: shortened(name), nearest }
     }
 
     pub(crate) fn reference(kind: Kind, name: &str) -> Self {
@@ -235,6 +259,15 @@ impl From<ApiError> for Problem {
                 "Not found",
                 format!("There is no {} {name:?}. Check its id or name.", kind.word()),
             ),
+            ApiError::Metric { name, nearest } => {
+                let hint = nearest.map_or_else(String::new, |nearest| format!(" Did you mean {nearest}?"));
+                Self::new(
+                    StatusCode::NOT_FOUND,
+                    "metric_unknown",
+                    "Not found",
+                    format!("There is no metric {name:?}.{hint} /api/v1/performance/trends lists them."),
+                )
+            }
             ApiError::Reference { kind, name } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 kind.unknown_code(),
@@ -246,6 +279,12 @@ impl From<ApiError> for Problem {
                 "value_invalid",
                 "Value not allowed",
                 format!("The value of {field} cannot be used: {reason}."),
+            ),
+            ApiError::Program { field, error } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "program_invalid",
+                "Program not usable",
+                format!("The jq program in {field} cannot be used: {error}. Nothing was changed."),
             ),
             ApiError::Precondition { kind, name } => Self::new(
                 StatusCode::PRECONDITION_FAILED,
@@ -285,6 +324,22 @@ impl From<ApiError> for Problem {
                 ),
             )
             .retry_after(Duration::from_secs(1)),
+            ApiError::StreamsFull { most } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "streams_full",
+                "Too many streams",
+                format!(
+                    "{most} clients look at live events here, and no more may. Close one, try again after the time in Retry-After, or raise \
+                     server.max_streams."
+                ),
+            )
+            .retry_after(Duration::from_secs(10)),
+            ApiError::UpgradeRequired { reason } => Self::new(
+                StatusCode::UPGRADE_REQUIRED,
+                "upgrade_required",
+                "WebSocket wanted",
+                format!("This is a WebSocket over HTTP/1.1: {reason}. For plain HTTP use /api/v1/events/stream."),
+            ),
         }
     }
 }
@@ -296,6 +351,12 @@ fn from_store(error: &StoreError) -> Problem {
             error.code(),
             "Conflict",
             format!("Nothing was changed: {error}. Read the current state, then try again."),
+        ),
+        StoreErrorKind::TooLarge => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            error.code(),
+            "Too large",
+            format!("Nothing was stored: {error}."),
         ),
         StoreErrorKind::Unavailable
         | StoreErrorKind::PoolExhausted
@@ -320,7 +381,7 @@ fn from_store(error: &StoreError) -> Problem {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if let Self::Store(error) = &self
-            && error.kind() != StoreErrorKind::Conflict
+            && !matches!(error.kind(), StoreErrorKind::Conflict | StoreErrorKind::TooLarge)
         {
             tracing::warn!(
                 code = error.code(),
@@ -330,9 +391,14 @@ impl IntoResponse for ApiError {
         }
         let problem = Problem::from(self);
         let needs_key = problem.status() == StatusCode::UNAUTHORIZED;
+        let needs_upgrade = problem.status() == StatusCode::UPGRADE_REQUIRED;
         let mut response = problem.into_response();
         if needs_key {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if needs_upgrade {
+            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         }
         response
     }

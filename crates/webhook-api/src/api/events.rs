@@ -1,5 +1,8 @@
 //! `/api/v1/events`: what was received or published.
 
+mod scan;
+mod search;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,17 +10,19 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
-use spillway_model::{Configuration, Event, EventId, EventSummary, Source, SourceId};
-use spillway_store::EventFilter;
+use spillway_model::{Configuration, DeliveryState, Event, EventId, EventSummary, Source, SourceId};
+use spillway_store::{Cursor, EventFilter};
 use utoipa::{IntoParams, ToSchema};
 
 use super::entry::find;
 use super::error::{ApiError, Kind};
-use super::page::{List, PageRequest};
+use super::page::PageRequest;
 use super::path::PathValue;
 use super::query::Parameters;
 use super::timestamp::{self, Timestamp};
 use crate::gateway::Gateway;
+use scan::Found;
+use search::Search;
 
 /// An event without its payload.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,6 +42,8 @@ pub(crate) struct EventView {
     received_at: Timestamp,
     /// Size of the body.
     body_bytes: u64,
+    /// Why it was put into quarantine instead of being delivered; null when it was not, or was released.
+    quarantine: Option<String>,
 }
 
 /// An event with its payload.
@@ -44,6 +51,8 @@ pub(crate) struct EventView {
 pub(crate) struct EventWithPayload {
     #[serde(flatten)]
     summary: EventView,
+    /// Whether retention removed headers and body, so that the event can no longer be delivered again.
+    payload_removed: bool,
     /// The headers of the request, in their order.
     headers: Vec<HeaderView>,
     /// The body, if it is UTF-8.
@@ -72,12 +81,20 @@ pub(crate) struct HeaderView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventQuery {
+    /// What to find: an id (of an event, a delivery or an attempt), `header:NAME=VALUE`, `/json/pointer=value` in the body, or a part of the
+    /// type. Headers and bodies are looked through, the newest event first: 10,000 events or 300 ms, then `next` is where to go on.
+    q: Option<String>,
+    /// Only those with a delivery in this state (`pending`, `queued`, `delivered`, `dead`, `cancelled`), in the order of the deliveries: the
+    /// latest due or ended first. Or `quarantined`.
+    status: Option<String>,
     /// Only those of this source, by id or name.
     source: Option<String>,
     /// Only those received at or after this time (RFC 3339, or milliseconds since the Unix epoch).
     from: Option<String>,
     /// Only those received before this time (RFC 3339, or milliseconds since the Unix epoch).
     to: Option<String>,
+    /// With `true` only those in quarantine.
+    quarantined: Option<bool>,
     /// Most entries to answer with, 1 to 200; 50 when absent.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u64>,
@@ -87,9 +104,24 @@ pub(crate) struct EventQuery {
     fields: Option<String>,
 }
 
-/// List events, the newest first.
+/// A page of events, and how much was looked through for it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventList<T> {
+    /// The entries, each with the fields that were asked for.
+    data: Vec<T>,
+    /// Pass it as `cursor` to go on; null at the end.
+    next: Option<String>,
+    /// Events or deliveries that were looked at; left out when there was nothing to look through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scanned: Option<u64>,
+    /// False when time or number ran out before the page was full: there may be more that match, and `next` finds them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complete: Option<bool>,
+}
+
+/// List events, the newest first, or find some.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", operation_id = "list_events", params(EventQuery),
-    responses((status = 200, description = "A page of events", body = List<EventView>)))]
+    responses((status = 200, description = "A page of events", body = EventList<EventView>)))]
 pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Parameters(query): Parameters<EventQuery>,
@@ -99,14 +131,68 @@ pub(crate) async fn list(
     let source = query.source.as_deref().map(|wanted| source_id(&configuration, wanted)).transpose()?;
     let before_time = query.to.as_deref().map(|text| first_of("to", text)).transpose()?;
     let before_place = page.cursor.map(|cursor| EventId::from_u128(cursor.id));
+    let search = query.q.as_deref().map(Search::parse).transpose()?;
+    let status = query.status.as_deref().map(Status::parse).transpose()?;
+    let before_place = before_place.filter(|_| !matches!(status, Some(Status::Delivery(_))));
     let filter = EventFilter {
+        quarantined: status == Some(Status::Quarantined) || query.quarantined == Some(true),
         source,
         before: [before_time, before_place].into_iter().flatten().min(),
         from: query.from.as_deref().map(|text| first_of("from", text)).transpose()?,
         limit: page.limit,
     };
-    let rows = gateway.store.events(filter).await?;
-    Ok(page.answer(rows, |summary| view(summary, &configuration)))
+    let found = find_events(&gateway, filter, search, status, page.cursor).await?;
+    let data = found.rows.into_iter().map(|summary| page.selected(&view(summary, &configuration))).collect();
+    let next = found.next.map(|cursor| cursor.to_string());
+    let looked = (found.scanned > 0).then_some(found.scanned);
+    Ok(Json(EventList { data, next, scanned: looked, complete: looked.map(|_| found.is_complete) }).into_response())
+}
+
+/// What `status` can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Delivery(DeliveryState),
+    Quarantined,
+}
+
+impl Status {
+    fn parse(text: &str) -> Result<Self, ApiError> {
+        let state = serde_json::from_value(text.into()).ok().map(Self::Delivery);
+        let status = state.or_else(|| (text == "quarantined").then_some(Self::Quarantined));
+        status.ok_or_else(|| ApiError::Query {
+            reason: "status is pending, queued, delivered, dead, cancelled or quarantined".to_owned(),
+        })
+    }
+}
+
+async fn find_events(
+    gateway: &Gateway,
+    filter: EventFilter,
+    search: Option<Search>,
+    status: Option<Status>,
+    cursor: Option<Cursor>,
+) -> Result<Found, ApiError> {
+    let store = gateway.store.as_ref();
+    let page = |rows, next| Found { rows, next, scanned: 0, is_complete: true };
+    match (search, status) {
+        (Some(Search::Id(id)), _) => {
+            let event = store.event(id).await?.map(|event| summary_of(&event));
+            let is_wanted = |event: &EventSummary| filter.source.is_none_or(|source| source == event.source);
+            Ok(page(event.into_iter().filter(is_wanted).collect(), None))
+        }
+        (search, Some(Status::Delivery(state))) => {
+            let _turn = gateway.searches.acquire().await;
+            Ok(scan::deliveries(store, state, cursor, &filter, search.as_ref()).await?)
+        }
+        (Some(search), None | Some(Status::Quarantined)) => {
+            let _turn = gateway.searches.acquire().await;
+            Ok(scan::events(store, filter, search).await?)
+        }
+        (None, None | Some(Status::Quarantined)) => {
+            let rows = store.events(filter).await?;
+            Ok(page(rows.rows, rows.next))
+        }
+    }
 }
 
 /// Show an event with its headers and body.
@@ -139,7 +225,7 @@ fn first_of(parameter: &str, text: &str) -> Result<EventId, ApiError> {
     Ok(EventId::first_of(time))
 }
 
-fn view(summary: EventSummary, configuration: &Configuration) -> EventView {
+pub(crate) fn view(summary: EventSummary, configuration: &Configuration) -> EventView {
     let source = configuration.sources.iter().find(|source| source.id == summary.source);
     EventView {
         id: summary.id,
@@ -148,22 +234,35 @@ fn view(summary: EventSummary, configuration: &Configuration) -> EventView {
         r#type: summary.event_type.map(String::from),
         received_at: Timestamp(summary.id.timestamp()),
         body_bytes: summary.body_bytes,
+        quarantine: summary.quarantine.map(String::from),
     }
 }
 
 fn with_payload(event: &Event, configuration: &Configuration) -> EventWithPayload {
-    let summary = EventSummary {
+    let payload_removed = event.payload_is_removed();
+    let (body, body_base64) = if payload_removed { (None, None) } else { text_or_base64(&event.body) };
+    let summary = view(summary_of(event), configuration);
+    EventWithPayload { summary, payload_removed, headers: headers_of(event), body, body_base64 }
+}
+
+/// The event without its payload.
+pub(crate) fn summary_of(event: &Event) -> EventSummary {
+    EventSummary {
         id: event.id,
         source: event.source,
         event_type: event.event_type.clone(),
         body_bytes: event.body.len() as u64,
-    };
-    let headers = event.headers.iter().map(|(name, value)| {
+        quarantine: event.quarantine.clone(),
+    }
+}
+
+/// The event's headers, in their order.
+pub(super) fn headers_of(event: &Event) -> Vec<HeaderView> {
+    let view = |(name, value): (&str, &[u8])| {
         let (value, value_base64) = text_or_base64(value);
         HeaderView { name: name.to_owned(), value, value_base64 }
-    });
-    let (body, body_base64) = text_or_base64(&event.body);
-    EventWithPayload { summary: view(summary, configuration), headers: headers.collect(), body, body_base64 }
+    };
+    event.headers.iter().map(view).collect()
 }
 
 /// Bytes as text where they are UTF-8, else in base64.

@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64URL_NOPAD;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use spillway_model::{ApiKey, Configuration, KeyHash, KeyId, Rate, Scope, Secret};
 use utoipa::ToSchema;
 
+use super::access;
 use super::body::JsonBody;
 use super::change::{change, check_room};
 use super::entry;
@@ -103,6 +105,14 @@ pub(crate) async fn list(
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Response, ApiError> {
     entry::list::<ApiKey>(&gateway, &query)
+}
+
+/// Show the key that asks: what it is called, and what it may do.
+#[utoipa::path(get, path = "/api/v1/key", tag = "keys", operation_id = "show_own_key",
+    responses((status = 200, description = "The key of this request", body = KeyView)))]
+pub(crate) async fn own(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let key = access::authenticate(&gateway, &headers)?;
+    Ok(Json(KeyView::from(&key)).into_response())
 }
 
 /// Make a key. Its text is shown in this answer only.

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use spillway_store::{Cursor, Page};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -21,6 +22,13 @@ pub(crate) struct List<T> {
     data: Vec<T>,
     /// Pass it as `cursor` to get the page after this one; null on the last page.
     next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A list that is not paged.
+    pub(crate) fn whole(data: Vec<T>) -> Self {
+        Self { data, next: None }
+    }
 }
 
 /// The part of a list of `T` that was asked for.
@@ -67,6 +75,17 @@ impl PageRequest {
             None => Json(List { data: rows.collect(), next }).into_response(),
             Some(fields) => Json(List { data: rows.map(|row| keep(&row, fields)).collect(), next }).into_response(),
         }
+    }
+}
+
+impl PageRequest {
+    /// An entry with the fields that were asked for.
+    pub(crate) fn selected(&self, row: &impl Serialize) -> Box<RawValue> {
+        let written = match &self.fields {
+            None => to_raw_value(row),
+            Some(fields) => to_raw_value(&keep(row, fields)),
+        };
+        written.unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 }
 

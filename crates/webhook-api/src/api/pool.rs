@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use spillway_performance::Histogram;
 use spillway_store::{PoolState, QueryKind, StatementCounts};
 use utoipa::ToSchema;
 
@@ -93,6 +94,10 @@ pub(crate) struct PoolView {
     warning_ratio: f64,
     /// Usage from which on the status is `critical`.
     critical_ratio: f64,
+    /// 95 % of the callers since the start waited no longer for a connection; null where nobody waits for one.
+    wait_p95_ms: Option<f64>,
+    /// Callers since the start that got none in time, because all were in use.
+    exhausted: u64,
     /// SQL statements that this node had the database execute since it started.
     statements: StatementsView,
 }
@@ -143,6 +148,7 @@ impl From<&StatementCounts> for StatementsView {
 pub(crate) async fn show(State(gateway): State<Arc<Gateway>>) -> Json<PoolView> {
     let pool = gateway.store.pool();
     let limits = gateway.api.pool;
+    let waits = Histogram { counts: gateway.metrics.store_pool_wait.counts() };
     Json(PoolView {
         engine: gateway.store.engine(),
         idle: pool.idle,
@@ -152,6 +158,8 @@ pub(crate) async fn show(State(gateway): State<Arc<Gateway>>) -> Json<PoolView> 
         status: limits.status(pool).as_str(),
         warning_ratio: limits.warning_ratio,
         critical_ratio: limits.critical_ratio,
+        wait_p95_ms: waits.quantile(0.95).map(|seconds| (seconds * 1e6).round() / 1e3),
+        exhausted: gateway.metrics.store_pool_exhausted.get(),
         statements: StatementsView::from(&*gateway.statements),
     })
 }

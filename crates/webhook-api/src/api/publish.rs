@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use spillway_model::{Appended, Configuration, Event, EventId, HeaderBlock, Source};
+use spillway_model::{Configuration, Event, EventId, HeaderBlock, Source};
 use spillway_signature::MAX_IDEMPOTENCY_KEY_BYTES;
 use spillway_telemetry::{ActiveSpan, IntakeOutcome, SpanName};
 use utoipa::ToSchema;
@@ -20,7 +20,7 @@ use super::entry;
 use super::error::{ApiError, Kind};
 use super::timestamp::Timestamp;
 use crate::gateway::Gateway;
-use crate::intake::{self, IntakeError};
+use crate::intake::{self, IntakeError, Stored};
 use crate::routing::{RoutedSource, Routing};
 
 const IDEMPOTENCY_HEADER: &str = "idempotency-key";
@@ -73,22 +73,21 @@ pub(crate) async fn publish(State(gateway): State<Arc<Gateway>>, request: Reques
     let span = gateway.tracer.start(SpanName::Intake, intake::trace_parent(&parts.headers));
     let answer = span.cover(accept(&gateway, source, &parts.headers, &publication, received, &span)).await;
     source.metrics.record(match &answer {
-        Ok(Appended::Accepted { .. }) => IntakeOutcome::Accepted,
-        Ok(Appended::Duplicate { .. }) => IntakeOutcome::Duplicate,
+        Ok(stored) => stored.outcome(),
         Err(ApiError::Intake(error)) => error.outcome(),
         Err(_) => IntakeOutcome::Invalid,
     });
-    answer.map(intake::acknowledgement)
+    answer.map(|stored| intake::acknowledgement(stored.appended))
 }
 
 async fn accept(
     gateway: &Gateway,
-    source: &RoutedSource,
+    source: &Arc<RoutedSource>,
     headers: &HeaderMap,
     publication: &Publication,
     received: Instant,
     span: &ActiveSpan,
-) -> Result<Appended, ApiError> {
+) -> Result<Stored, ApiError> {
     intake::check_headers(headers, &gateway.limits)?;
     check_type(&publication.r#type)?;
     let key = idempotency_key(headers, publication)?;
@@ -102,18 +101,19 @@ async fn accept(
     if body.len() as u64 > limit {
         return Err(IntakeError::TooLarge { limit }.into());
     }
-    let event = Arc::new(Event {
+    let event = Event {
+        quarantine: None,
         id,
         source: source.source.id,
         event_type: Some(publication.r#type.as_str().into()),
         headers: HeaderBlock::encode([(header::CONTENT_TYPE.as_str(), b"application/json".as_slice())]),
         body,
         trace: span.to_keep(),
-    });
+    };
     let idempotency = key.map(|key| intake::idempotency_hash(source.source.id, key.as_bytes()));
-    let appended = intake::store(gateway, source, event, idempotency, received).await?;
+    let stored = intake::store(gateway, source, event, idempotency, received).await?;
     gateway.metrics.intake_ack.observe_traced(received.elapsed(), span.exemplar());
-    Ok(appended)
+    Ok(stored)
 }
 
 /// The body may be as large as the most generous source allows; which one it is for stands in the body.

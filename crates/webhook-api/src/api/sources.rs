@@ -1,5 +1,8 @@
 //! `/api/v1/sources`: where events come from.
 
+mod retention;
+pub(super) mod validate;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -7,7 +10,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use spillway_model::{Configuration, Name, Rate, Secret, Source, SourceId};
+use spillway_model::{Configuration, EventType, Name, Rate, Retention, Secret, Source, SourceId, Validation};
 use spillway_signature::MAX_SECRETS;
 use utoipa::ToSchema;
 
@@ -23,6 +26,8 @@ use super::tag::{Tagged, Target};
 use super::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::routing::prepare;
+use crate::rules::check_event_types;
+use retention::RetentionView;
 
 /// The largest body that a source may allow.
 const MAX_BODY_LIMIT: u64 = 64 << 20;
@@ -51,6 +56,13 @@ pub(crate) struct SourceView {
     max_body_bytes: Option<u64>,
     /// A disabled source answers 404.
     enabled: bool,
+    /// Kinds of events that come from here; empty for any, unchecked.
+    event_types: Vec<EventTypeInput>,
+    /// What becomes of events that are none of these kinds: `off`, `reject` or `quarantine`.
+    #[schema(value_type = String, example = "quarantine")]
+    validation: Validation,
+    /// How long its events are kept where that differs from the server's setting; null where it does not.
+    retention: Option<RetentionView>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -67,6 +79,9 @@ impl From<&Source> for SourceView {
             rate_limit: source.rate_limit,
             max_body_bytes: source.max_body_bytes,
             enabled: source.enabled,
+            event_types: source.event_types.iter().cloned().map(EventTypeInput::from).collect(),
+            validation: source.validation,
+            retention: source.retention.map(RetentionView::from),
             created_at: Timestamp(source.created_at),
         }
     }
@@ -99,6 +114,42 @@ pub(crate) struct SourceInput {
     /// A disabled source answers 404.
     #[serde(default = "yes")]
     enabled: bool,
+    /// Kinds of events that come from here, at most 64. Empty: any, unchecked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    event_types: Vec<EventTypeInput>,
+    /// What becomes of events that are none of these kinds, or do not satisfy the schema of theirs: `off` (they are not checked), `reject`
+    /// (refused with 422) or `quarantine` (stored and acknowledged, and delivered to nobody).
+    #[serde(default, skip_serializing_if = "Validation::is_off")]
+    #[schema(value_type = String)]
+    validation: Validation,
+    /// How long its events are kept where that differs from the server's setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retention: Option<RetentionView>,
+}
+
+/// A kind of event.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventTypeInput {
+    /// The sender's name for it, such as `invoice.paid`: 1 to 128 bytes.
+    name: String,
+    /// JSON Schema (draft 2020-12 unless it names another) that the body must satisfy, without references to other documents; any body
+    /// when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    schema: Option<Value>,
+}
+
+impl From<EventType> for EventTypeInput {
+    fn from(EventType { name, schema }: EventType) -> Self {
+        Self { name, schema }
+    }
+}
+
+impl From<EventTypeInput> for EventType {
+    fn from(EventTypeInput { name, schema }: EventTypeInput) -> Self {
+        Self { name, schema }
+    }
 }
 
 /// A secret to add to a source.
@@ -125,6 +176,9 @@ impl From<&Source> for SourceInput {
             rate_limit: source.rate_limit,
             max_body_bytes: source.max_body_bytes,
             enabled: source.enabled,
+            event_types: source.event_types.iter().cloned().map(EventTypeInput::from).collect(),
+            validation: source.validation,
+            retention: source.retention.map(RetentionView::from),
         }
     }
 }
@@ -136,6 +190,9 @@ impl Settable for Source {
         check_references(at.caller, input.secrets.iter().flatten())?;
         let kept = || existing.map(|source| source.secrets.clone()).unwrap_or_default();
         let source = Self {
+            event_types: input.event_types.into_iter().map(EventType::from).collect(),
+            retention: retention(input.retention)?,
+            validation: input.validation,
             id: existing.map_or_else(|| at.gateway.ids.source(), |source| source.id),
             name: input.name,
             provider: input.provider,
@@ -268,10 +325,21 @@ pub(crate) async fn remove_secret(
     entry::edit(&gateway, &target, removed).await
 }
 
+/// What is kept for how long; nothing of its own when no time is left in it.
+fn retention(given: Option<RetentionView>) -> Result<Option<Retention>, ApiError> {
+    let kept = given.map(RetentionView::parse).transpose()?;
+    Ok(kept.filter(|kept| *kept != Retention::default()))
+}
+
 /// Whether the source could verify requests.
 fn check(source: &Source, gateway: &Gateway) -> Result<(), ApiError> {
     if source.max_body_bytes.is_some_and(|limit| !(1..=MAX_BODY_LIMIT).contains(&limit)) {
         return Err(ApiError::invalid("max_body_bytes", format!("it must be from 1 to {MAX_BODY_LIMIT}")));
+    }
+    check_event_types(&source.event_types).map_err(|reason| ApiError::invalid("event_types", reason))?;
+    if source.validation != Validation::Off && source.event_types.is_empty() {
+        let reason = "there is nothing to check events against; give event_types too, or leave it off";
+        return Err(ApiError::invalid("validation", reason));
     }
     match prepare(source, &gateway.secrets) {
         Ok(_) => Ok(()),

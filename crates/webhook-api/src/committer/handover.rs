@@ -5,10 +5,13 @@ use std::time::Instant;
 
 use spillway_coordination::{Coordination, ReadyQueue, Reservation};
 use spillway_model::{Claimed, Configuration, EventId, NewEvent, Slot, UnixMillis, WorkerShares};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Where deliveries go that are born claimed: to the queue that every worker reads, or, while worker slots share the deliveries, to the
 /// queue of the slot that each belongs to.
+///
+/// A delivery that must stay in order is not born claimed, because another one may be on its way; the worker of this process is told that
+/// something is due.
 #[derive(Clone)]
 pub struct Handover(Option<Arc<Queues>>);
 
@@ -33,6 +36,8 @@ impl Handover {
     /// Room for what of these events may be handed over.
     pub(super) fn reserve(&self, events: &[NewEvent]) -> Reserved {
         let Some(Queues { coordination, configuration }) = self.0.as_deref() else { return Reserved::default() };
+        let has_ordered = events.iter().flat_map(|new| &new.deliveries).any(|delivery| delivery.order.is_some());
+        let due = has_ordered.then(|| coordination.due.clone());
         let shares = configuration.borrow().worker_shares;
         let queues = match shares {
             None => [Some(coordination.ready.clone()), None],
@@ -42,7 +47,7 @@ impl Handover {
         for (number, queue) in queues.into_iter().enumerate() {
             places[number] = queue.and_then(|queue| Place::reserve(queue, events, |new| n_of(new, shares, number)));
         }
-        Reserved { shares, places }
+        Reserved { shares, places, due }
     }
 }
 
@@ -52,6 +57,8 @@ pub(super) struct Reserved {
     shares: Option<WorkerShares>,
     /// Of both slots; while the deliveries are not shared the first one is everybody's.
     places: [Option<Place>; 2],
+    /// Who is to be told that ordered deliveries are stored, if there are any.
+    due: Option<Arc<Notify>>,
 }
 
 struct Place {
@@ -61,15 +68,16 @@ struct Place {
 }
 
 impl Reserved {
-    /// Makes those deliveries of the event claimed that there is room for.
+    /// Makes those deliveries of the event claimed that there is room for, and that wait for no other.
     pub(super) fn claim(&mut self, new: &mut NewEvent, lease_until: UnixMillis, received: Instant) {
         let payload = payload(new);
-        for delivery in &mut new.deliveries {
+        for delivery in new.deliveries.iter_mut().filter(|delivery| delivery.order.is_none()) {
             let place = &mut self.places[place_of(delivery.id, self.shares)];
             let Some(place) = place.as_mut().filter(|place| payload <= place.queue.payload_limit()) else { continue };
             delivery.due_at = lease_until;
             delivery.generation = 1;
             place.claimed.push(Claimed {
+                order: None,
                 id: delivery.id,
                 destination: delivery.destination,
                 connection: delivery.connection,
@@ -91,6 +99,9 @@ impl Reserved {
 
     /// Hands over what is committed.
     pub(super) async fn push(self) {
+        if let Some(due) = self.due {
+            due.notify_one();
+        }
         for Place { queue, reservation, claimed } in self.places.into_iter().flatten() {
             if !claimed.is_empty() {
                 queue.push(reservation, claimed).await;
@@ -122,11 +133,12 @@ fn place_of(delivery: spillway_model::DeliveryId, shares: Option<WorkerShares>) 
     shares.map_or(0, |shares| shares.owner(delivery) as usize)
 }
 
-/// Deliveries of the event that belong to a place.
+/// Deliveries of the event that belong to a place and may be born claimed: those with an order may have to wait for others.
 fn n_of(new: &NewEvent, shares: Option<WorkerShares>, place: usize) -> usize {
+    let unordered = new.deliveries.iter().filter(|delivery| delivery.order.is_none());
     match shares {
-        None => new.deliveries.len(),
-        Some(_) => new.deliveries.iter().filter(|delivery| place_of(delivery.id, shares) == place).count(),
+        None => unordered.count(),
+        Some(_) => unordered.filter(|delivery| place_of(delivery.id, shares) == place).count(),
     }
 }
 

@@ -131,7 +131,8 @@ async fn delivered_once(app: &TestApp) -> (String, Vec<String>) {
         error: None,
     };
     let lease = Lease { delivery: first, generation: claim.generation };
-    let settlement = Settlement { lease, next: NextState::Delivered { at: NOW + 7 }, attempt: Some(attempt) };
+    let settlement =
+        Settlement { order: None, lease, next: NextState::Delivered { at: NOW + 7 }, attempt: Some(attempt) };
     app.store.settle(vec![settlement]).await.expect("a settlement");
     (event, deliveries)
 }

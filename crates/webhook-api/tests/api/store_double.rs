@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use spillway_model::{
-    Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, Event, EventId, EventSummary,
-    Lease, NewEvent, Settlement, UnixMillis,
+    Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, DestinationId, Event,
+    EventId, EventSummary, Lease, NewEvent, Replay, ReplayId, Selection, Settlement, SourceId, UnixMillis,
 };
 use spillway_store::{
-    Backlog, ClaimRequest, DeliveryFilter, EventFilter, Page, PoolState, RetryOutcome, Store, StoreError,
-    StoreErrorKind,
+    Backlog, BudgetRequest, BudgetUse, ClaimRequest, DeadLetters, DeliveryFilter, Document, EventFilter, ExpireLimits,
+    Expired, HeldReplay, NewRoute, Page, PlacesRequest, PoolState, ReplayFilter, ReplayStep, RetentionPolicy,
+    RetryOutcome, Selected, Store, StoreError, StoreErrorKind,
 };
 
 /// What the store of the committer does. The committer only appends; nothing else is ever called.
@@ -55,6 +56,12 @@ impl Store for StoreDouble {
     async fn change_configuration(&self, _: Vec<ConfigurationChange>) -> Result<u64, StoreError> {
         unreachable!()
     }
+    async fn following(&self, _: Option<SourceId>, _: EventId, _: usize) -> Result<Vec<EventId>, StoreError> {
+        unreachable!()
+    }
+    async fn payloads(&self, _: Vec<EventId>) -> Result<Vec<Event>, StoreError> {
+        unreachable!()
+    }
     async fn event(&self, _: EventId) -> Result<Option<Event>, StoreError> {
         unreachable!()
     }
@@ -71,6 +78,65 @@ impl Store for StoreDouble {
         unreachable!()
     }
     async fn attempts(&self, _: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
+        unreachable!()
+    }
+    async fn deliver(
+        &self,
+        _: EventId,
+        _: Vec<NewRoute>,
+        _: UnixMillis,
+    ) -> Result<Option<Vec<DeliveryId>>, StoreError> {
+        unreachable!()
+    }
+    async fn select(&self, _: Selection, _: Option<DeliveryId>, _: usize) -> Result<Selected, StoreError> {
+        unreachable!()
+    }
+    async fn dead_letters(&self, _: usize) -> Result<DeadLetters, StoreError> {
+        unreachable!()
+    }
+    async fn create_replay(&self, _: Replay) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    async fn replay(&self, _: ReplayId) -> Result<Option<Replay>, StoreError> {
+        unreachable!()
+    }
+    async fn replays(&self, _: ReplayFilter) -> Result<Page<Replay>, StoreError> {
+        unreachable!()
+    }
+    async fn cancel_replay(&self, _: ReplayId, _: UnixMillis) -> Result<Option<Replay>, StoreError> {
+        unreachable!()
+    }
+    async fn hold_replay(&self, _: UnixMillis, _: UnixMillis) -> Result<Option<HeldReplay>, StoreError> {
+        unreachable!()
+    }
+    async fn advance_replay(&self, _: ReplayStep) -> Result<Option<Replay>, StoreError> {
+        unreachable!()
+    }
+    async fn take_budget(&self, _: BudgetRequest) -> Result<u64, StoreError> {
+        unreachable!()
+    }
+    async fn correct_budget(&self, _: DestinationId, _: i64, _: i64, _: i64) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    async fn budgets(&self, _: i64) -> Result<Vec<(DestinationId, BudgetUse)>, StoreError> {
+        unreachable!()
+    }
+    async fn hold_places(&self, _: PlacesRequest) -> Result<u32, StoreError> {
+        unreachable!()
+    }
+    async fn expire(&self, _: RetentionPolicy, _: ExpireLimits) -> Result<Expired, StoreError> {
+        unreachable!()
+    }
+    async fn put_document(&self, _: Document) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    async fn document(&self, _: &str, _: &str) -> Result<Option<Document>, StoreError> {
+        unreachable!()
+    }
+    async fn documents(&self, _: &str, _: usize) -> Result<Vec<Document>, StoreError> {
+        unreachable!()
+    }
+    async fn delete_document(&self, _: &str, _: &str) -> Result<(), StoreError> {
         unreachable!()
     }
     async fn backlog(&self) -> Result<Backlog, StoreError> {

@@ -19,8 +19,8 @@ use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{Store, Unobserved, watch_configuration};
 use spillway_telemetry::{Metrics, Tracer};
 use spillway_webhook_api::{
-    ApiSettings, Committer, CommitterSettings, CurrentRouting, Gateway, Handover, IntakeLimits, PoolLimits,
-    ServerSettings, keys, router, serve,
+    ApiSettings, Committer, CommitterSettings, CurrentRouting, Feed, FeedParts, Gateway, Handover, IntakeLimits,
+    Performance, PerformanceSettings, PoolLimits, Sampler, ServerSettings, Streams, keys, router, serve,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -30,6 +30,8 @@ use crate::store_double::StoreDouble;
 
 /// When every test takes place: 2026-01-01T00:00:00Z.
 pub(crate) const NOW: i64 = 1_767_225_600_000;
+/// What every node calls itself, so that another one is the same after a restart.
+pub(crate) const NODE: &str = "test-node:8080";
 pub(crate) const GITHUB_SECRET: &str = "it is a secret to everybody";
 
 /// What a test sets differently.
@@ -43,6 +45,10 @@ pub(crate) struct Options {
     pub(crate) batch: usize,
     pub(crate) committer_store: Option<StoreDouble>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) certificate_expires_at: Option<i64>,
+    pub(crate) max_streams: usize,
+    /// Whether other nodes write to the same store.
+    pub(crate) shared: bool,
 }
 
 impl Default for Options {
@@ -54,6 +60,7 @@ impl Default for Options {
                 lease: Duration::from_secs(60),
                 default_timeout: Duration::from_secs(30),
                 request_timeout: Duration::from_secs(30),
+                replay_per_second: 100,
                 pool: PoolLimits::default(),
             },
             limits: IntakeLimits {
@@ -70,6 +77,9 @@ impl Default for Options {
             batch: 256,
             committer_store: None,
             tls: None,
+            certificate_expires_at: None,
+            max_streams: 100,
+            shared: false,
         }
     }
 }
@@ -122,7 +132,8 @@ impl TestApp {
     pub(crate) async fn another_node(&self) -> Self {
         let ids = Arc::new(IdGenerator::new(self.clock.clone(), 8));
         let (store, folder, clock) = (self.store.clone(), self.folder.clone(), self.clock.clone());
-        Self::over(store, folder, clock, ids, self.admin_key.clone(), Options::default()).await
+        let options = Options { shared: true, ..Options::default() };
+        Self::over(store, folder, clock, ids, self.admin_key.clone(), options).await
     }
 
     async fn over(
@@ -139,6 +150,12 @@ impl TestApp {
         let hints = coordination.changes.subscribe();
         let (configuration, _) = watch_configuration(store.clone(), hints, poll).await.expect("the configuration");
         let metrics = Metrics::new("0.0.0", "unknown");
+        let feed = Feed::new(FeedParts {
+            store: store.clone(),
+            configuration: configuration.clone(),
+            clock: clock.clone(),
+            shared: options.shared,
+        });
         let secrets: spillway_model::SecretResolver = Arc::new(resolve);
         let routing = CurrentRouting::follow(configuration, metrics.clone(), secrets.clone());
         let committer_store = options.committer_store.map_or_else(|| store.clone(), |double| Arc::new(double) as _);
@@ -150,7 +167,7 @@ impl TestApp {
         };
         let (committer, handle) =
             Committer::new(settings, committer_store, Handover::none(), clock.clone(), metrics.clone());
-        tokio::spawn(committer.run());
+        tokio::spawn(committer.with_feed(feed.clone()).run());
         let gateway = Arc::new(Gateway {
             store: store.clone(),
             coordination,
@@ -158,7 +175,13 @@ impl TestApp {
             routing,
             clock: clock.clone() as Arc<dyn Clock>,
             ids,
-            metrics,
+            performance: Arc::new(Performance::new(PerformanceSettings {
+                node: NODE.to_owned(),
+                volume: Some(folder.path().to_owned()),
+                certificate_expires_at: options.certificate_expires_at,
+                pool: options.api.pool,
+            })),
+            metrics: metrics.clone(),
             statements: Arc::default(),
             tracer: Tracer::disabled(),
             secrets,
@@ -166,7 +189,10 @@ impl TestApp {
             api_rate_limit: options.api_rate_limit,
             unauthenticated_rate_limit: options.unauthenticated_rate_limit,
             api: options.api,
+            streams: Streams::new(feed, options.max_streams, &metrics),
+            searches: tokio::sync::Semaphore::new(4),
             configuration_lock: tokio::sync::Mutex::default(),
+            flights: spillway_webhook_api::Flights::default(),
             serves_api: true,
             stopping: AtomicBool::new(false),
         });
@@ -184,6 +210,11 @@ impl TestApp {
         tokio::spawn(serve(listener, options.tls, router.clone(), server, stop.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { address, clock, store, router, gateway, admin_key, client, stop, folder }
+    }
+
+    /// What observes this node, which the test tells when to.
+    pub(crate) fn sampler(&self) -> Sampler {
+        Sampler::new(self.gateway.clone())
     }
 
     /// The text of the key with scope admin that exists from the start.

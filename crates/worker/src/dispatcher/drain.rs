@@ -5,7 +5,7 @@ use spillway_model::Claimed;
 
 use super::{Dispatcher, READY_BATCH, Report};
 use crate::attempt_task::Outcome;
-use crate::lease::{lease_of, released};
+use crate::lease::Claim;
 use crate::stop::StopTimes;
 
 impl Dispatcher {
@@ -27,6 +27,7 @@ impl Dispatcher {
                 task.abort();
             }
         }
+        self.leave_budgets();
         // Once more for what was handed over meanwhile, and for the reports of those that ended last.
         self.give_back_ready();
         if tokio::time::timeout_at(times.end, self.finish()).await.is_err() {
@@ -61,13 +62,15 @@ impl Dispatcher {
 
     fn take_late(&mut self, report: Report) {
         match report {
-            Report::Attempt { task, outcome, .. } => {
+            Report::Attempt { task, destination, grant, outcome, .. } => {
                 self.running.0.remove(&task);
-                if let Outcome::RateLimited { claimed, .. } = outcome {
+                self.book(destination, grant, &outcome);
+                if let Outcome::RateLimited { claimed, .. } | Outcome::PlaceEnded { claimed } = outcome {
                     self.give_back([*claimed]);
                 }
             }
             Report::Claimed { result: Ok(batch), .. } => self.give_back(batch),
+            Report::Budgets { answers, untold, problem } => self.take_budgets(answers, untold, problem),
             Report::Claimed { .. } | Report::Renewed { .. } | Report::Disabled { .. } | Report::LookedUp { .. } => {}
         }
     }
@@ -85,7 +88,7 @@ impl Dispatcher {
     pub(super) fn give_back(&mut self, deliveries: impl IntoIterator<Item = Claimed>) {
         let now = self.worker.clock.now();
         for claimed in deliveries {
-            self.settle_later(released(lease_of(&claimed), now));
+            self.settle_later(Claim::of(&claimed).released(now));
         }
     }
 }

@@ -29,6 +29,15 @@ const DISABLE_AGAIN: Duration = Duration::from_secs(5);
 const MAX_DELETED: usize = 10_000;
 
 impl Dispatcher {
+    /// Something became due in the store that nobody handed over: the store is asked at once, or as soon as it has answered. It gets as much
+    /// rest between two such claims as the last one took.
+    pub(super) fn claim_soon(&mut self) {
+        self.claim_again = self.claiming;
+        if !self.claiming {
+            self.claim_at = self.claim_at.min(self.claim_begun + self.claim_took * 2);
+        }
+    }
+
     /// Asks the store for due deliveries when it is time and there is room, one question at a time.
     pub(super) fn start_claim(&mut self) {
         let now = Instant::now();
@@ -71,6 +80,7 @@ impl Dispatcher {
     pub(super) fn take_claimed(&mut self, result: Result<Vec<Claimed>, StoreError>, wanted: usize, portion: &Portion) {
         self.claiming = false;
         let now = Instant::now();
+        self.claim_took = now.duration_since(self.claim_begun);
         match result {
             Ok(batch) => {
                 if self.store_is_away {
@@ -84,10 +94,13 @@ impl Dispatcher {
                 let is_full = !batch.is_empty() && batch.len() >= wanted / 2;
                 let wait = match batch.len() {
                     0 => self.worker.settings.poll,
-                    _ if is_full => now.duration_since(self.claim_begun) * REST_PER_CLAIM,
+                    _ if is_full => self.claim_took * REST_PER_CLAIM,
                     _ => AGAIN.min(self.worker.settings.poll),
                 };
                 self.claim_at = now + wait;
+                if std::mem::take(&mut self.claim_again) {
+                    self.claim_soon();
+                }
                 // What was overdue may be another slot's, unless the shares changed meanwhile.
                 if *portion == self.portion { self.take_deliveries(batch) } else { self.take_own(batch) }
             }

@@ -3,11 +3,12 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use proptest::prelude::*;
 use spillway_model::{
-    BreakerPolicy, Configuration, ConnectionId, Destination, DestinationState, Event, EventId, HeaderBlock,
+    BreakerPolicy, Budget, Configuration, ConnectionId, Destination, DestinationState, Event, EventId, HeaderBlock,
     RetrySchedule, SourceId,
 };
 
 use super::*;
+use crate::budget::{Granted, Spent};
 use crate::destinations::Defaults;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -35,6 +36,7 @@ fn destinations(configuration: &Configuration) -> Destinations {
 
 fn claimed(to: u128, n: u128) -> Claimed {
     let event = Event {
+        quarantine: None,
         id: EventId::from_u128(n << 32),
         source: SourceId::from_u128(1),
         event_type: None,
@@ -43,6 +45,7 @@ fn claimed(to: u128, n: u128) -> Claimed {
         trace: None,
     };
     Claimed {
+        order: None,
         id: event.id.delivery(1),
         destination: id(to),
         connection: ConnectionId::from_u128(1),
@@ -73,6 +76,8 @@ impl Lanes {
         let in_turn = self.lanes.values().filter(|entry| entry.in_turn).count();
         assert!(self.turns.len() >= in_turn && self.turns.len() <= in_turn + 64);
         assert_eq!(self.wakes.len(), self.lanes.values().filter(|entry| entry.wake.is_some()).count());
+        let over_budget = self.lanes.values().filter(|entry| entry.lane.is_over_budget()).count();
+        assert_eq!(self.counts.over_budget.load(Ordering::Relaxed), over_budget);
     }
 }
 
@@ -162,7 +167,7 @@ fn a_held_lane_gives_back_what_waits_and_what_comes_back() {
     config.destinations[0].state = DestinationState::Paused;
     lanes.reload(&destinations(&config));
     let Some(Next::GiveBack { deliveries, rest }) = lanes.next(*START) else { panic!("nothing is given back") };
-    assert_eq!((deliveries.len(), rest), (4, Duration::ZERO));
+    assert_eq!((deliveries.len(), rest), (4, Rest::For(Duration::ZERO)));
     assert!(lanes.rate_limited(claimed(0, 0), SECOND, *START).is_ok());
     assert!(send_all(&mut lanes, *START).is_empty() && lanes.waiting == 0, "it goes back as well");
     lanes.check();
@@ -189,7 +194,7 @@ fn a_long_pause_gives_back_and_a_short_one_waits() {
     let Some(Next::GiveBack { deliveries, rest }) = lanes.next(*START + SECOND) else {
         panic!("nothing is given back")
     };
-    assert_eq!((deliveries.len(), rest), (3, 60 * SECOND));
+    assert_eq!((deliveries.len(), rest), (3, Rest::For(60 * SECOND)));
 }
 
 #[test]
@@ -207,6 +212,76 @@ fn only_claims_that_were_renewed_count_as_renewed() {
     assert_eq!(lanes.ending_leases(50_000, 4 * every, every), ending[2..], "the third was not asked for");
 }
 
+fn limited(budget: &Budget) -> (Destinations, Lanes) {
+    let known = destinations(&configuration(1, |to| to.budget = Some(budget.clone())));
+    let mut lanes = lanes(64, 1_000);
+    (0..4).for_each(|n| assert!(lanes.push(claimed(0, n), known.get(id(0)).expect("known")).is_ok()));
+    (known, lanes)
+}
+
+/// Asks what the lanes want to ask, and answers it.
+fn answer(lanes: &mut Lanes, requests: u64, places: Option<u32>) -> usize {
+    let questions = lanes.questions(false, *START);
+    for question in &questions {
+        lanes.answered(question, Some(Granted { requests, places }), *START);
+    }
+    questions.len()
+}
+
+#[test]
+fn a_lane_with_a_budget_sends_what_it_was_granted_and_gives_back_the_rest_when_nothing_is_left() {
+    let (_, mut lanes) = limited(&Budget { requests_per_hour: Some(40), ..Budget::default() });
+    assert!(send_all(&mut lanes, *START).is_empty() && lanes.wants_budget());
+    assert_eq!(answer(&mut lanes, 2, None), 1);
+    assert_eq!(send_all(&mut lanes, *START).len(), 2);
+    assert_eq!(answer(&mut lanes, 0, None), 1);
+    let Some(Next::GiveBack { deliveries, rest }) = lanes.next(*START) else { panic!("nothing is given back") };
+    assert_eq!((deliveries.len(), rest), (2, Rest::UntilNextHour));
+    assert_eq!(lanes.counts.over_budget.load(Ordering::Relaxed), 1);
+    assert_eq!(lanes.wants(*START).collect::<Vec<_>>(), [(id(0), 0)]);
+    lanes.set_hour(1);
+    assert_eq!(lanes.counts.over_budget.load(Ordering::Relaxed), 0);
+    lanes.check();
+}
+
+#[test]
+fn what_is_in_hand_when_the_hour_ends_goes_back_to_the_hour_before() {
+    let (known, mut lanes) = limited(&Budget { requests_per_hour: Some(80), ..Budget::default() });
+    lanes.set_hour(7);
+    send_all(&mut lanes, *START);
+    answer(&mut lanes, 4, None);
+    assert_eq!(send_all(&mut lanes, *START).len(), 4);
+    let grant = crate::budget::Grant { hour: 7, cost_micros: 0, begin_by: None };
+    lanes.spent(id(0), grant, &Spent::Nothing);
+    lanes.lost(id(0));
+    assert!(lanes.push(claimed(0, 9), known.get(id(0)).expect("known")).is_ok());
+    lanes.set_hour(8);
+    let told: Vec<_> = lanes.corrections().iter().map(|one| (one.hour, one.requests)).collect();
+    assert_eq!(told, [(7, -1)]);
+    assert!(send_all(&mut lanes, *START).is_empty() && lanes.wants_budget(), "the new hour has to be asked for");
+}
+
+#[test]
+fn an_answer_for_an_hour_that_is_over_goes_back() {
+    let (_, mut lanes) = limited(&Budget { requests_per_hour: Some(80), ..Budget::default() });
+    send_all(&mut lanes, *START);
+    let questions = lanes.questions(false, *START);
+    lanes.set_hour(1);
+    lanes.answered(&questions[0], Some(Granted { requests: 4, places: None }), *START);
+    let told: Vec<_> = lanes.corrections().iter().map(|one| (one.hour, one.requests)).collect();
+    assert_eq!(told, [(0, -4)]);
+    assert!(send_all(&mut lanes, *START).is_empty());
+}
+
+#[test]
+fn without_budgets_nobody_asks() {
+    let known = destinations(&configuration(2, |_| {}));
+    let mut lanes = lanes(64, 1_000);
+    (0..4).for_each(|n| assert!(lanes.push(claimed(n % 2, n), known.get(id(n % 2)).expect("known")).is_ok()));
+    assert_eq!(send_all(&mut lanes, *START).len(), 4);
+    assert!(!lanes.has_budgets() && !lanes.wants_budget());
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Push(u128),
@@ -216,6 +291,9 @@ enum Step {
     Renew(usize),
     Hold(u128, bool),
     Wait(u64),
+    Ask(bool),
+    Answer(usize, Option<(u64, u32)>),
+    Hour(i64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -227,6 +305,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Renew),
         1 => (0..5_u128, any::<bool>()).prop_map(|(to, held)| Step::Hold(to, held)),
         1 => (0..40_000_u64).prop_map(Step::Wait),
+        2 => any::<bool>().prop_map(Step::Ask),
+        2 => (any::<usize>(), prop::option::of((0..4_u64, 0..3_u32))).prop_map(|(which, how)| Step::Answer(which, how)),
+        1 => (0..3_i64).prop_map(Step::Hour),
     ]
 }
 
@@ -234,15 +315,22 @@ proptest! {
     /// Whatever happens in whatever order, the accounts hold and no delivery is lost or doubled.
     #[test]
     fn the_accounts_never_drift(steps in prop::collection::vec(step(), 1..300)) {
+        let limited = |to: &mut Destination| {
+            let (requests_per_hour, max_concurrent) = (Some(40), Some(2));
+            to.budget = (to.id == id(1) || to.id == id(2))
+                .then(|| Budget { requests_per_hour, max_concurrent, ..Budget::default() });
+        };
         let mut config = configuration(5, |to| {
             to.max_concurrent = Some(3);
             to.breaker.consecutive_failures = 2;
             to.rate_limit = "50/s".parse().ok();
+            limited(to);
         });
         let mut known = destinations(&config);
         let mut lanes = lanes(8, 40);
         let mut now = *START;
-        let mut under_way: Vec<(Claimed, Epoch)> = Vec::new();
+        let mut under_way: Vec<(Claimed, Epoch, Option<Grant>)> = Vec::new();
+        let mut asked: Vec<Question> = Vec::new();
         let (mut pushed, mut out) = (0_u128, 0_u128);
         for step in steps {
             match step {
@@ -251,13 +339,17 @@ proptest! {
                     out += u128::from(lanes.push(claimed(to, pushed), to_prepared).is_err());
                 },
                 Step::Next => match lanes.next(now) {
-                    Some(Next::Send { claimed, epoch, .. }) => under_way.push((claimed, epoch)),
+                    Some(Next::Send { claimed, epoch, grant, .. }) => under_way.push((claimed, epoch, grant)),
                     Some(Next::GiveBack { deliveries, .. }) => out += deliveries.len() as u128,
                     None => {}
                 },
                 Step::End(which, how) => if !under_way.is_empty() {
-                    let (claimed, epoch) = under_way.swap_remove(which % under_way.len());
+                    let (claimed, epoch, grant) = under_way.swap_remove(which % under_way.len());
                     let to = claimed.destination;
+                    if let Some(grant) = grant {
+                        let spent = [Spent::Nothing, Spent::Expected, Spent::Said(7)];
+                        lanes.spent(to, grant, &spent[which % 3]);
+                    }
                     let pause = (how == 3).then_some(Duration::from_secs(7));
                     match how {
                         0 => { out += u128::from(lanes.rate_limited(claimed, SECOND, now).is_err()); }
@@ -268,7 +360,7 @@ proptest! {
                     }
                 },
                 Step::Reload(mask) => {
-                    let all = configuration(5, |_| {}).destinations;
+                    let all = configuration(5, |to| if mask & 0x40 != 0 { limited(to) }).destinations;
                     config.destinations = all.into_iter().enumerate().filter(|(n, _)| mask >> n & 1 == 0).map(|(_, to)| to).collect();
                     if mask & 0x80 != 0 {
                         config.destinations.iter_mut().for_each(|to| to.state = DestinationState::Paused);
@@ -288,6 +380,16 @@ proptest! {
                     now += Duration::from_millis(ms);
                     lanes.wake(now);
                 }
+                Step::Ask(all) => asked.extend(lanes.questions(all, now)),
+                Step::Answer(which, how) => if !asked.is_empty() {
+                    let question = asked.swap_remove(which % asked.len());
+                    let granted = how.map(|(requests, places)| Granted {
+                        requests: requests.min(question.wish.requests),
+                        places: question.wish.places.map(|wanted| wanted.min(places)),
+                    });
+                    lanes.answered(&question, granted, now);
+                },
+                Step::Hour(hour) => lanes.set_hour(hour),
             }
             lanes.check();
             prop_assert_eq!(pushed, out + lanes.waiting as u128 + under_way.len() as u128);

@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use spillway_model::{
-    Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, Event, EventId, EventSummary,
-    Lease, NewEvent, Settlement, UnixMillis,
+    Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, DestinationId, Event,
+    EventId, EventSummary, Lease, NewEvent, Replay, ReplayId, Selection, Settlement, SourceId, UnixMillis,
 };
 use spillway_store::{
-    Backlog, ClaimRequest, DeliveryFilter, EventFilter, Page, PoolState, RetryOutcome, Store, StoreError,
-    StoreErrorKind,
+    Backlog, BudgetRequest, BudgetUse, ClaimRequest, DeadLetters, DeliveryFilter, Document, EventFilter, ExpireLimits,
+    Expired, HeldReplay, NewRoute, Page, PlacesRequest, PoolState, ReplayFilter, ReplayStep, RetentionPolicy,
+    RetryOutcome, Selected, Store, StoreError, StoreErrorKind,
 };
 
 #[derive(Debug)]
@@ -20,12 +21,33 @@ pub(crate) struct FaultyStore {
     claimed: AtomicUsize,
     released: AtomicUsize,
     refused: OnceLock<DeliveryId>,
+    refuses_budgets: AtomicBool,
+    budgets_refused: AtomicUsize,
 }
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
         let (away, claimed, released) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { inner, away, claimed, released, refused: OnceLock::new() }
+        let (refuses_budgets, budgets_refused) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self { inner, away, claimed, released, refused: OnceLock::new(), refuses_budgets, budgets_refused }
+    }
+
+    /// Whether questions about budgets fail while everything else works.
+    pub(crate) fn refuse_budgets(&self, refuses: bool) {
+        self.refuses_budgets.store(refuses, Ordering::SeqCst);
+    }
+
+    /// Questions about budgets that failed so far.
+    pub(crate) fn budgets_refused(&self) -> usize {
+        self.budgets_refused.load(Ordering::SeqCst)
+    }
+
+    fn budgets_of(&self) -> Result<&dyn Store, StoreError> {
+        if self.refuses_budgets.load(Ordering::SeqCst) {
+            self.budgets_refused.fetch_add(1, Ordering::SeqCst);
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "budgets cannot be asked for"));
+        }
+        self.reachable()
     }
 
     /// While away, nothing that a worker asks for succeeds.
@@ -106,6 +128,19 @@ impl Store for FaultyStore {
         self.reachable()?.change_configuration(changes).await
     }
 
+    async fn following(
+        &self,
+        source: Option<SourceId>,
+        after: EventId,
+        limit: usize,
+    ) -> Result<Vec<EventId>, StoreError> {
+        self.reachable()?.following(source, after, limit).await
+    }
+
+    async fn payloads(&self, ids: Vec<EventId>) -> Result<Vec<Event>, StoreError> {
+        self.reachable()?.payloads(ids).await
+    }
+
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
         self.reachable()?.event(id).await
     }
@@ -128,6 +163,94 @@ impl Store for FaultyStore {
 
     async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
         self.reachable()?.attempts(delivery).await
+    }
+
+    async fn deliver(
+        &self,
+        event: EventId,
+        to: Vec<NewRoute>,
+        now: UnixMillis,
+    ) -> Result<Option<Vec<DeliveryId>>, StoreError> {
+        self.reachable()?.deliver(event, to, now).await
+    }
+
+    async fn select(
+        &self,
+        selection: Selection,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Selected, StoreError> {
+        self.reachable()?.select(selection, after, limit).await
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<DeadLetters, StoreError> {
+        self.reachable()?.dead_letters(limit).await
+    }
+
+    async fn create_replay(&self, replay: Replay) -> Result<(), StoreError> {
+        self.reachable()?.create_replay(replay).await
+    }
+
+    async fn replay(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+        self.reachable()?.replay(id).await
+    }
+
+    async fn replays(&self, filter: ReplayFilter) -> Result<Page<Replay>, StoreError> {
+        self.reachable()?.replays(filter).await
+    }
+
+    async fn cancel_replay(&self, id: ReplayId, now: UnixMillis) -> Result<Option<Replay>, StoreError> {
+        self.reachable()?.cancel_replay(id, now).await
+    }
+
+    async fn hold_replay(&self, now: UnixMillis, lease_until: UnixMillis) -> Result<Option<HeldReplay>, StoreError> {
+        self.reachable()?.hold_replay(now, lease_until).await
+    }
+
+    async fn advance_replay(&self, step: ReplayStep) -> Result<Option<Replay>, StoreError> {
+        self.reachable()?.advance_replay(step).await
+    }
+
+    async fn take_budget(&self, request: BudgetRequest) -> Result<u64, StoreError> {
+        self.budgets_of()?.take_budget(request).await
+    }
+
+    async fn correct_budget(
+        &self,
+        destination: DestinationId,
+        hour: i64,
+        requests: i64,
+        cost_micros: i64,
+    ) -> Result<(), StoreError> {
+        self.budgets_of()?.correct_budget(destination, hour, requests, cost_micros).await
+    }
+
+    async fn budgets(&self, hour: i64) -> Result<Vec<(DestinationId, BudgetUse)>, StoreError> {
+        self.reachable()?.budgets(hour).await
+    }
+
+    async fn hold_places(&self, request: PlacesRequest) -> Result<u32, StoreError> {
+        self.budgets_of()?.hold_places(request).await
+    }
+
+    async fn expire(&self, policy: RetentionPolicy, limits: ExpireLimits) -> Result<Expired, StoreError> {
+        self.reachable()?.expire(policy, limits).await
+    }
+
+    async fn put_document(&self, document: Document) -> Result<(), StoreError> {
+        self.reachable()?.put_document(document).await
+    }
+
+    async fn document(&self, kind: &str, key: &str) -> Result<Option<Document>, StoreError> {
+        self.reachable()?.document(kind, key).await
+    }
+
+    async fn documents(&self, kind: &str, limit: usize) -> Result<Vec<Document>, StoreError> {
+        self.reachable()?.documents(kind, limit).await
+    }
+
+    async fn delete_document(&self, kind: &str, key: &str) -> Result<(), StoreError> {
+        self.reachable()?.delete_document(kind, key).await
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {

@@ -1,5 +1,6 @@
 //! A store with destinations and events, and workers on it.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,15 +8,16 @@ use bytes::Bytes;
 use http::HeaderValue;
 use spillway_coordination::{Coordination, CoordinationSettings, in_process};
 use spillway_model::{
-    Attempt, Claimed, Clock, Configuration, ConfigurationChange, ConnectionId, Delivery, DeliveryId, DeliveryState,
-    Destination, DestinationId, DestinationState, Event, HeaderBlock, IdGenerator, NewDelivery, NewEvent,
-    RetrySchedule, Secret, SecretResolver, SourceId, SystemClock, TraceContext, UnixMillis,
+    Attempt, Claimed, Clock, Configuration, ConfigurationChange, Connection, ConnectionId, Delivery, DeliveryId,
+    DeliveryState, Destination, DestinationId, DestinationState, Event, HeaderBlock, IdGenerator, NewDelivery,
+    NewEvent, OrderKey, RetrySchedule, Secret, SecretResolver, SourceId, SystemClock, TraceContext, UnixMillis,
 };
 use spillway_signature::{Provider, SchemeOptions, Verifier};
+use spillway_store::postgres::{PostgresSettings, PostgresStore};
 use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{Store, Unobserved, watch_configuration};
 use spillway_telemetry::{Metrics, Tracer};
-use spillway_testkit::{ReceivedRequest, wait_until};
+use spillway_testkit::{ReceivedRequest, shared_database, wait_until};
 use spillway_worker::{AddressGuard, Client, ClientSettings, StopSignal, StopTimes, Worker, WorkerSettings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -39,13 +41,14 @@ pub(crate) fn schedule(delays: &[u64]) -> RetrySchedule {
     RetrySchedule::new(delays.iter().copied().map(millis).collect()).expect("a schedule")
 }
 
-/// An embedded store of its own.
+/// A store of its own, embedded unless a test asks for the other engine.
 pub(crate) struct TestStore {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ids: IdGenerator,
     source: SourceId,
     connection: ConnectionId,
-    _folder: tempfile::TempDir,
+    /// Where it is, until the end of the test.
+    _data: Box<dyn Any + Send + Sync>,
 }
 
 impl TestStore {
@@ -53,9 +56,20 @@ impl TestStore {
         let folder = tempfile::tempdir().expect("a folder");
         let settings = SqliteSettings::new(folder.path().join("spillway.db"));
         let store = SqliteStore::open(settings, Arc::new(Unobserved)).await.expect("a store");
+        Self::on(Arc::new(store), Box::new(folder))
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        let database = shared_database().await;
+        let settings = PostgresSettings::new(database.url());
+        let store = PostgresStore::connect(settings, Arc::new(Unobserved)).await.expect("a store");
+        Self::on(Arc::new(store), Box::new(database))
+    }
+
+    fn on(store: Arc<dyn Store>, data: Box<dyn Any + Send + Sync>) -> Self {
         let ids = IdGenerator::random(Arc::new(SystemClock));
         let (source, connection) = (ids.source(), ids.connection());
-        Self { store: Arc::new(store), ids, source, connection, _folder: folder }
+        Self { store, ids, source, connection, _data: data }
     }
 
     /// A destination with that URL and no settings of its own.
@@ -70,7 +84,19 @@ impl TestStore {
             serde_json::from_value(serde_json::json!({"id": id, "name": name, "url": url})).expect("a destination");
         change(&mut destination);
         self.change(ConfigurationChange::PutDestination(destination)).await;
+        self.connect(id, |_| {}).await;
         id
+    }
+
+    /// Connects the source to this destination, by the connection that every delivery of the test names.
+    pub(crate) async fn connect(&self, destination: DestinationId, change: impl FnOnce(&mut Connection)) {
+        let source = serde_json::json!({"id": self.source, "name": "source", "provider": "none"});
+        let connection = serde_json::json!({"id": self.connection, "source": self.source, "destination": destination});
+        let mut connection = serde_json::from_value(connection).expect("a connection");
+        change(&mut connection);
+        let source = serde_json::from_value(source).expect("a source");
+        let changes = vec![ConfigurationChange::PutSource(source), ConfigurationChange::PutConnection(connection)];
+        self.store.change_configuration(changes).await.expect("a valid change");
     }
 
     pub(crate) async fn change(&self, change: ConfigurationChange) {
@@ -97,6 +123,7 @@ impl TestStore {
             headers: HeaderBlock::encode(headers.iter().map(|(name, value)| (*name, value.as_bytes()))),
             body: Bytes::copy_from_slice(body),
             trace,
+            quarantine: None,
         })
     }
 
@@ -114,6 +141,29 @@ impl TestStore {
         self.append(to, events, due_at, 0).await.into_iter().map(|(id, _)| id).collect()
     }
 
+    /// Stores `n` events that must stay in order, with bodies that say the key and their place in it.
+    pub(crate) async fn publish_ordered(&self, to: DestinationId, key: i64, n: usize) -> Vec<DeliveryId> {
+        let now = SystemClock.now();
+        let mut ids = Vec::with_capacity(n);
+        let mut new = Vec::with_capacity(n);
+        for place in 0..n {
+            let event = self.event(&[], format!("{key}:{place}").as_bytes(), None);
+            let id = event.id.delivery(1);
+            let delivery = NewDelivery {
+                id,
+                destination: to,
+                connection: self.connection,
+                due_at: now,
+                generation: 0,
+                order: Some(OrderKey(key)),
+            };
+            ids.push(id);
+            new.push(NewEvent { event, idempotency: None, deliveries: vec![delivery] });
+        }
+        self.store.append(new).await.expect("stored events");
+        ids
+    }
+
     async fn append(
         &self,
         destination: DestinationId,
@@ -124,7 +174,7 @@ impl TestStore {
         let connection = self.connection;
         let deliveries = events.into_iter().map(|event| (event.id.delivery(1), event)).collect::<Vec<_>>();
         let new = deliveries.iter().map(|(id, event)| {
-            let delivery = NewDelivery { id: *id, destination, connection, due_at, generation };
+            let delivery = NewDelivery { id: *id, destination, connection, due_at, generation, order: None };
             NewEvent { event: event.clone(), idempotency: None, deliveries: vec![delivery] }
         });
         self.store.append(new.collect()).await.expect("stored events");
@@ -142,6 +192,7 @@ impl TestStore {
             generation: 1,
             attempts: 0,
             lease_until,
+            order: None,
             event,
             received: None,
         });
@@ -184,6 +235,7 @@ pub(crate) struct Options {
     /// How long attempts may take to end after the stop.
     pub(crate) drain: Duration,
     pub(crate) coordination: Coordination,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// A worker that runs, with a ready queue of its own.
@@ -226,6 +278,7 @@ impl TestWorker {
             },
             drain: Duration::from_secs(5),
             coordination: in_process(&CoordinationSettings::default()),
+            clock: Arc::new(SystemClock),
         };
         change(&mut options);
         let way = Arc::new(FaultyStore::new(on.store.clone()));
@@ -242,7 +295,7 @@ impl TestWorker {
             coordination.clone(),
             configuration.clone(),
             resolve,
-            Arc::new(SystemClock),
+            options.clock,
             metrics.clone(),
             Tracer::disabled(),
             Client::new(&options.client).expect("a client"),

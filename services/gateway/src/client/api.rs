@@ -1,5 +1,7 @@
 //! Requests to the gateway.
 
+mod socket;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,8 @@ use spillway_settings::HttpUrl;
 use super::answer::Answer;
 use super::error::ClientError;
 use super::options::ClientOptions;
+
+pub(crate) use socket::Socket;
 
 /// Larger answers are not read. The largest honest one is an event of 64 MiB, in base64.
 const MAX_ANSWER_BYTES: usize = 128 << 20;
@@ -52,15 +56,13 @@ impl Api {
     /// A client of the gateway at the URL of the options. Root certificates are read only where TLS is used.
     pub(crate) fn new(options: &ClientOptions) -> Result<Self, ClientError> {
         let url = options.url().clone();
-        let tls = tls(url.as_str().starts_with("https://"))?;
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
-        let client = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .build(https.wrap_connector(http));
+        let client = http_client(url.as_str().starts_with("https://"))?;
         Ok(Self { client, url, key: options.api_key()?, timeout: options.timeout() })
+    }
+
+    /// Longest time to wait for an answer.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     pub(crate) fn has_key(&self) -> bool {
@@ -72,7 +74,12 @@ impl Api {
         self.call(Method::GET, &target(path, &[]), None).await
     }
 
-    /// The same with the answer as a value.
+    /// The same with parameters.
+    pub(crate) async fn get_with(&self, path: &[&str], query: &[(&str, String)]) -> Result<Box<RawValue>, ClientError> {
+        self.call(Method::GET, &target(path, query), None).await
+    }
+
+    /// `GET` with the answer as a value.
     pub(crate) async fn get_value(&self, path: &[&str]) -> Result<Value, ClientError> {
         self.call(Method::GET, &target(path, &[]), None).await
     }
@@ -215,6 +222,18 @@ fn target(path: &[&str], query: &[(&str, String)]) -> String {
         target += &format!("{}{name}={}", if position == 0 { '?' } else { '&' }, segment(value));
     }
     target
+}
+
+/// A client for HTTP/1.1. Root certificates are read only where TLS is used.
+pub(crate) fn http_client(
+    uses_tls: bool,
+) -> Result<legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>, ClientError> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls(uses_tls)?).https_or_http().enable_http1();
+    let mut client = legacy::Client::builder(TokioExecutor::new());
+    Ok(client.pool_timer(TokioTimer::new()).build(https.wrap_connector(http)))
 }
 
 fn tls(is_used: bool) -> Result<ClientConfig, ClientError> {

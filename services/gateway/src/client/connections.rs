@@ -1,12 +1,14 @@
 //! `spillway connections`.
 
+mod test;
+
 use std::collections::HashMap;
 
-use clap::Subcommand;
-use serde_json::{Value, json};
+use clap::{Args, Subcommand};
+use serde_json::Value;
 
 use super::Client;
-use super::arguments::Body;
+use super::arguments::{Body, bytes};
 use super::error::ClientError;
 use super::list::ListOptions;
 use super::resource::Resource;
@@ -20,6 +22,7 @@ const CONNECTIONS: Resource = Resource {
         Column::text("SOURCE", "source"),
         Column::text("DESTINATION", "destination"),
         Column::enabled("STATE", "enabled"),
+        Column::text("FILTER", "filter"),
         Column::time("CREATED", "created_at"),
     ],
     details: &[
@@ -27,10 +30,65 @@ const CONNECTIONS: Resource = Resource {
         Column::id("Source", "source"),
         Column::id("Destination", "destination"),
         Column::enabled("State", "enabled"),
+        Column::text("Filter", "filter"),
+        Column::text("Transform", "transform"),
+        Column::text("Order by", "order_by"),
         Column::time("Created", "created_at"),
     ],
     empty: "No connections yet. Make one: spillway connections create github billing",
 };
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  spillway connections create github billing
+  spillway connections create shop billing --filter '.type == \"invoice.paid\"' --order-by .customer.id
+  spillway connections create shop crm --transform @transform.jq
+
+Programs are jq. Beside the body (.) they have $headers, $source, $type, $id and $received_at. Try one first: spillway connections test";
+
+/// The jq programs of a connection.
+#[derive(Debug, Args)]
+pub(crate) struct Programs {
+    /// jq program that says which events go: its text, @FILE, - for standard input, or none for all
+    #[arg(long, value_name = "PROGRAM")]
+    filter: Option<String>,
+    /// The same, from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "filter")]
+    filter_file: Option<String>,
+    /// jq program that makes the body that is delivered: its text, @FILE, - for standard input, or none
+    #[arg(long, value_name = "PROGRAM")]
+    transform: Option<String>,
+    /// The same, from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "transform")]
+    transform_file: Option<String>,
+    /// jq program that names what must stay in order, such as .customer.id: its text, @FILE, - for standard input, or none
+    #[arg(long, value_name = "PROGRAM")]
+    order_by: Option<String>,
+    /// The same, from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "order_by")]
+    order_by_file: Option<String>,
+}
+
+impl Programs {
+    fn body(self) -> Result<Body, ClientError> {
+        let mut body = Body::default();
+        body.set("filter", program("--filter", self.filter, self.filter_file)?)
+            .set("transform", program("--transform", self.transform, self.transform_file)?)
+            .set("order_by", program("--order-by", self.order_by, self.order_by_file)?);
+        Ok(body)
+    }
+}
+
+/// What to send for a program: its text, or null to remove it.
+fn program(option: &str, text: Option<String>, file: Option<String>) -> Result<Option<Value>, ClientError> {
+    let Some(given) = text.or_else(|| file.map(|file| format!("@{file}"))) else { return Ok(None) };
+    if given == "none" {
+        return Ok(Some(Value::Null));
+    }
+    let text = String::from_utf8(bytes(&given)?);
+    let text = text.map_err(|_| ClientError::Usage(format!("the program of {option} is not UTF-8")))?;
+    Ok(Some(Value::from(text.trim_end())))
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConnectionsCommand {
@@ -41,8 +99,8 @@ pub(crate) enum ConnectionsCommand {
         /// Id
         connection: String,
     },
-    /// Connects a source to a destination: every event of the source goes there
-    #[command(after_help = "Example:\n  spillway connections create github billing")]
+    /// Connects a source to a destination: the source's events go there, or those that a filter lets through
+    #[command(after_help = CREATE_EXAMPLES)]
     Create {
         /// Id or name of the source
         source: String,
@@ -51,6 +109,8 @@ pub(crate) enum ConnectionsCommand {
         /// Make it without deliveries for now
         #[arg(long)]
         disabled: bool,
+        #[command(flatten)]
+        programs: Programs,
     },
     /// Changes a connection; what is not given stays
     Update {
@@ -65,7 +125,12 @@ pub(crate) enum ConnectionsCommand {
         /// Whether it makes deliveries
         #[arg(long, value_name = "true|false")]
         enabled: Option<bool>,
+        #[command(flatten)]
+        programs: Programs,
     },
+    /// Tries a filter, a transform and an order on an event; nothing is stored or delivered
+    #[command(after_help = test::EXAMPLES)]
+    Test(test::TestConnection),
     /// Deletes a connection; its deliveries stay
     Delete {
         /// Id
@@ -77,12 +142,14 @@ pub(crate) async fn run(command: ConnectionsCommand, client: &mut Client) -> Res
     match command {
         ConnectionsCommand::List(options) => list(&options, client).await,
         ConnectionsCommand::Get { connection } => client.get(&CONNECTIONS, &connection).await,
-        ConnectionsCommand::Create { source, destination, disabled } => {
-            let body = json!({ "source": source, "destination": destination, "enabled": !disabled });
-            client.create(&CONNECTIONS, &body).await
+        ConnectionsCommand::Create { source, destination, disabled, programs } => {
+            let mut body = programs.body()?;
+            body.set("source", Some(source)).set("destination", Some(destination)).set("enabled", Some(!disabled));
+            client.create(&CONNECTIONS, &body.into_value()).await
         }
-        ConnectionsCommand::Update { connection, source, destination, enabled } => {
-            let mut body = Body::default();
+        ConnectionsCommand::Test(test) => test::run(test, client).await,
+        ConnectionsCommand::Update { connection, source, destination, enabled, programs } => {
+            let mut body = programs.body()?;
             body.set("source", source).set("destination", destination).set("enabled", enabled);
             client.update(&CONNECTIONS, &connection, &body.into_patch()?).await
         }

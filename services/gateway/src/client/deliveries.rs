@@ -69,7 +69,7 @@ pub(crate) enum DeliveriesCommand {
         #[command(flatten)]
         options: ListOptions,
     },
-    /// Tries a delivery again now, whatever its state
+    /// Tries a delivery again now, whatever its state but queued
     Retry {
         /// Id
         delivery: String,
@@ -82,7 +82,7 @@ pub(crate) struct ListDeliveries {
     #[arg(long)]
     destination: Option<String>,
     /// Only those in this state
-    #[arg(long, value_parser = ["pending", "delivered", "dead", "cancelled"])]
+    #[arg(long, value_parser = ["pending", "delivered", "dead", "cancelled", "queued"])]
     state: Option<String>,
     /// Only those of this event
     #[arg(long, value_name = "ID")]

@@ -34,6 +34,7 @@ const DESTINATIONS: Resource = Resource {
         Column::number("At once", "max_concurrent"),
         Column::text("Rate limit", "rate_limit"),
         Column::text("Breaker", "breaker"),
+        Column::text("Budget", "budget"),
         Column::text("Retry after (ms)", "retry_schedule_ms"),
         Column::text("Signing secrets", "signing_secrets"),
         Column::time("Created", "created_at"),
@@ -41,6 +42,41 @@ const DESTINATIONS: Resource = Resource {
     ],
     empty: "No destinations yet. Make one: spillway destinations create billing --to https://billing.example/hooks",
 };
+
+const BUDGET: Resource = Resource {
+    path: "budgets",
+    word: "budget",
+    columns: &[
+        Column::id("DESTINATION", "name"),
+        Column::number("REQUESTS", "requests"),
+        Column::number("OF", "requests_per_hour"),
+        Column::number("COST", "cost"),
+        Column::number("OF", "cost_per_hour"),
+        Column::number("AT ONCE", "max_concurrent"),
+        Column::time("WAITS UNTIL", "waiting_until"),
+    ],
+    details: &[
+        Column::id("Destination", "name"),
+        Column::time("Hour began", "hour_started_at"),
+        Column::number("Requests", "requests"),
+        Column::number("Requests per hour", "requests_per_hour"),
+        Column::number("Cost", "cost"),
+        Column::number("Cost per hour", "cost_per_hour"),
+        Column::number("At once", "max_concurrent"),
+        Column::time("Waits until", "waiting_until"),
+    ],
+    empty: "No destination has a budget. Give it one: spillway destinations update NAME --requests-per-hour 1000",
+};
+
+const BUDGET_EXAMPLES: &str = "\
+Examples:
+  spillway destinations budget
+  spillway destinations budget ai
+  spillway destinations update ai --requests-per-hour 1000 --cost-per-hour 50 --cost-per-request 0.03 --budget-concurrent 10
+  spillway destinations update ai --cost-header x-request-cost
+  spillway destinations update ai --no-budget
+
+What is over its budget waits for the next hour, or for a place. None of it is lost.";
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -86,6 +122,14 @@ pub(crate) enum DestinationsCommand {
     Enable {
         /// Id or name
         destination: String,
+    },
+    /// Shows what destinations with a budget have cost this hour, and which of them wait for the next one
+    #[command(after_help = BUDGET_EXAMPLES)]
+    Budget {
+        /// Id or name [default: all that have a budget]
+        destination: Option<String>,
+        #[command(flatten)]
+        options: ListOptions,
     },
     /// Gives it a new signing secret; the old ones sign beside it for a time
     RotateSecret(RotateSecret),
@@ -162,6 +206,61 @@ pub(crate) struct DestinationOptions {
     /// First rest of an open breaker, such as 30s
     #[arg(long, value_name = "TIME")]
     breaker_rest: Option<Milliseconds>,
+    #[command(flatten)]
+    budget: BudgetOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BudgetOptions {
+    /// Requests in each clock hour, over all nodes, or none
+    #[arg(long, value_name = "N")]
+    requests_per_hour: Option<OrNone<u64>>,
+    /// Cost in each clock hour, over all nodes, or none
+    #[arg(long, value_name = "AMOUNT")]
+    cost_per_hour: Option<OrNone<Amount>>,
+    /// What a request costs, unless its answer says so, or none
+    #[arg(long, value_name = "AMOUNT")]
+    cost_per_request: Option<OrNone<Amount>>,
+    /// Header of the answer that says what the request cost, or none
+    #[arg(long, value_name = "NAME")]
+    cost_header: Option<OrNone<String>>,
+    /// Requests under way at once over all nodes, or none; --max-concurrent is for each node
+    #[arg(long, value_name = "N")]
+    budget_concurrent: Option<OrNone<u32>>,
+    /// Take its budget away
+    #[arg(long, conflicts_with_all = ["requests_per_hour", "cost_per_hour", "cost_per_request", "cost_header", "budget_concurrent"])]
+    no_budget: bool,
+}
+
+impl BudgetOptions {
+    fn add_to(self, body: &mut Body) {
+        if self.no_budget {
+            body.set("budget", Some(serde_json::Value::Null));
+            return;
+        }
+        let mut budget = Body::default();
+        budget
+            .set("requests_per_hour", self.requests_per_hour)
+            .set("cost_per_hour", self.cost_per_hour)
+            .set("cost_per_request", self.cost_per_request)
+            .set("cost_header", self.cost_header)
+            .set("max_concurrent", self.budget_concurrent);
+        body.set_object("budget", budget);
+    }
+}
+
+/// An amount of money: a number that is finite.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Amount(f64);
+
+impl FromStr for Amount {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let amount = text.parse().ok().filter(|amount: &f64| amount.is_finite());
+        amount.map(Self).ok_or("write an amount such as 50 or 0.03")
+    }
 }
 
 /// Times with commas between them.
@@ -204,6 +303,7 @@ impl DestinationOptions {
             .set("rate_limit", self.rate_limit)
             .set("retry_schedule_ms", self.retry_schedule)
             .set_object("breaker", breaker);
+        self.budget.add_to(&mut body);
         Ok(body)
     }
 }
@@ -223,6 +323,11 @@ pub(crate) async fn run(command: DestinationsCommand, client: &mut Client) -> Re
             return client.update(&DESTINATIONS, &change.destination, &body.into_patch()?).await;
         }
         DestinationsCommand::Delete { destination } => return client.delete(&DESTINATIONS, &destination).await,
+        DestinationsCommand::Budget { destination: None, options } => return client.list(&BUDGET, &options).await,
+        DestinationsCommand::Budget { destination: Some(destination), .. } => {
+            let budget = client.api.get(&["destinations", &destination, "budget"]).await?;
+            return client.output.entry(BUDGET.details, &budget);
+        }
         DestinationsCommand::Pause { destination } => (destination, "pause", None),
         DestinationsCommand::Resume { destination } => (destination, "resume", None),
         DestinationsCommand::Enable { destination } => (destination, "enable", None),

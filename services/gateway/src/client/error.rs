@@ -43,6 +43,9 @@ pub(crate) enum ClientError {
         limit.as_secs_f64()
     )]
     TooSlow { url: HttpUrl, limit: Duration },
+    /// The gateway ended a stream, and a new one would end, too.
+    #[error("the gateway ended the connection: {reason}")]
+    Ended { reason: String },
     #[error("the system has no root certificates; install them (Debian: apt-get install ca-certificates)")]
     NoRootCertificates,
 }
@@ -53,6 +56,19 @@ impl ClientError {
         match self {
             Self::Usage(_) | Self::File(_) | Self::NoKey | Self::Key(_) | Self::Input { .. } => EXIT_USAGE,
             _ => 1,
+        }
+    }
+
+    /// Whether the same may succeed a little later.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TooSlow { .. } => true,
+            Self::NotSpillway { status, .. } => status.is_server_error(),
+            Self::Refused(problem) => {
+                let passing = ["streams_full", "rate_limited", "request_timeout", "stopping"];
+                problem.code.starts_with("store_") || passing.contains(&problem.code.as_str())
+            }
+            _ => false,
         }
     }
 

@@ -33,9 +33,17 @@ const EVENTS: Resource = Resource {
         Column::text("Type", "type"),
         Column::time("Received", "received_at"),
         Column::number("Bytes", "body_bytes"),
+        Column::text("Quarantine", "quarantine"),
     ],
     empty: "No events. Send one: spillway send SOURCE --secret-env NAME",
 };
+
+const RESENT: [Column; 4] = [
+    Column::number("Due again", "retried"),
+    Column::number("On their way", "skipped"),
+    Column::text("New", "added"),
+    Column::id("Replay", "replay"),
+];
 
 const ACKNOWLEDGEMENT: [Column; 2] = [Column::id("Id", "id"), Column::text("Duplicate", "duplicate")];
 
@@ -43,7 +51,7 @@ const ACKNOWLEDGEMENT: [Column; 2] = [Column::id("Id", "id"), Column::text("Dupl
 pub(crate) enum EventsCommand {
     /// Lists events, the newest first
     #[command(
-        after_help = "Examples:\n  spillway events list --source github --from 1h\n  spillway events list --from 2026-01-31T00:00:00Z --to 12h --all"
+        after_help = "Examples:\n  spillway events list --source github --from 1h\n  spillway events list --from 2026-01-31T00:00:00Z --to 12h --all\n  spillway events list --find /order/id=42\n  spillway events list --find header:x-github-event=push --status dead"
     )]
     List(ListEvents),
     /// Shows an event with its headers and body
@@ -54,6 +62,16 @@ pub(crate) enum EventsCommand {
         #[arg(long)]
         body: bool,
     },
+    /// Sends an event again, to all its destinations
+    Replay {
+        /// Id
+        event: String,
+    },
+    /// Releases an event from quarantine
+    Release {
+        /// Id
+        event: String,
+    },
     /// Publishes an event of your own; it goes out as a Standard Webhook
     #[command(
         after_help = "Examples:\n  spillway events publish shop --type invoice.paid --data '{\"id\":42}'\n  spillway events publish shop --type invoice.paid --data @invoice.json"
@@ -63,6 +81,12 @@ pub(crate) enum EventsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListEvents {
+    /// Find: an id, header:NAME=VALUE, /json/pointer=value in the body, or a part of the type
+    #[arg(long, value_name = "TEXT")]
+    find: Option<String>,
+    /// Only those with a delivery in this state, the latest due or ended first; or those in quarantine
+    #[arg(long, value_parser = ["pending", "queued", "delivered", "dead", "cancelled", "quarantined"])]
+    status: Option<String>,
     /// Only those of this source, by id or name
     #[arg(long)]
     source: Option<String>,
@@ -72,6 +96,9 @@ pub(crate) struct ListEvents {
     /// Only those received before this time: RFC 3339, or how long ago, such as 5m
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
+    /// Only those in quarantine, which are delivered to nobody
+    #[arg(long)]
+    quarantined: bool,
     #[command(flatten)]
     options: ListOptions,
 }
@@ -105,21 +132,31 @@ pub(crate) async fn run(command: EventsCommand, client: &mut Client) -> Result<(
         EventsCommand::List(list) => {
             let now = client.output.now();
             let mut query = Vec::new();
+            query.extend(list.find.map(|text| ("q", text)));
+            query.extend(list.status.map(|status| ("status", status)));
             query.extend(list.source.map(|source| ("source", source)));
             query.extend(list.from.map(|time| ("from", moment(time, now))));
             query.extend(list.to.map(|time| ("to", moment(time, now))));
+            query.extend(list.quarantined.then(|| ("quarantined", "true".to_owned())));
             client.list_at(&EVENTS, &[EVENTS.path], query, &list.options, |_| {}).await
         }
         EventsCommand::Get { event, body } => {
             let event = client.api.get(&[EVENTS.path, &event]).await?;
             if body { print_body(&event, client) } else { print(&event, client) }
         }
+        EventsCommand::Replay { event } => resend(client, &event, "replay").await,
+        EventsCommand::Release { event } => resend(client, &event, "release").await,
         EventsCommand::Publish(new) => publish(&new, client).await,
     }
 }
 
+async fn resend(client: &mut Client, event: &str, how: &str) -> Result<(), ClientError> {
+    let answer = client.api.change(Method::POST, &[EVENTS.path, event, how], None).await?;
+    client.output.entry(&RESENT, &answer)
+}
+
 /// The time as the API reads it: what is a duration is so long before `now`.
-fn moment(text: String, now: spillway_model::UnixMillis) -> String {
+pub(super) fn moment(text: String, now: spillway_model::UnixMillis) -> String {
     match text.parse::<Milliseconds>() {
         Ok(ago) => now.saturating_sub(i64::try_from(ago.duration().as_millis()).unwrap_or(i64::MAX)).to_string(),
         Err(_) => text,
@@ -149,6 +186,7 @@ fn print(event: &RawValue, client: &Client) -> Result<(), ClientError> {
         format!("{}: {}", printable(header["name"].as_str().unwrap_or_default()), printable(value))
     });
     let body = match value["body"].as_str() {
+        None if value["payload_removed"] == true => "(headers and body were removed by retention)".to_owned(),
         None => format!("({} bytes that are not text: print them with --body)", value["body_bytes"]),
         Some(text) if serde_json::from_str::<&RawValue>(text).is_ok() => indented(text, 0),
         Some(text) => text.to_owned(),

@@ -40,6 +40,8 @@ pub(crate) enum KeysCommand {
         /// Id or name
         key: String,
     },
+    /// Shows the key that this command uses: what it is called, and what it may do
+    Own,
     /// Makes a key and prints its text, which is not shown again
     #[command(
         after_help = "Examples:\n  spillway keys create ci --scope write\n  spillway keys create dashboard --scope read --rate-limit 5/s"
@@ -68,6 +70,10 @@ pub(crate) async fn run(command: KeysCommand, client: &mut Client) -> Result<(),
     match command {
         KeysCommand::List(options) => client.list(&KEYS, &options).await,
         KeysCommand::Get { key } => client.get(&KEYS, &key).await,
+        KeysCommand::Own => {
+            let key = client.api.get(&["key"]).await?;
+            client.output.entry(KEYS.details, &key)
+        }
         KeysCommand::Create(new) => {
             let mut body = Body::default();
             body.set("name", Some(new.name)).set("scope", Some(new.scope)).set("rate_limit", new.rate_limit);

@@ -31,6 +31,18 @@ impl Client {
         self.list_at(resource, &[resource.path], Vec::new(), options, |_| {}).await
     }
 
+    /// Prints a list that is not paged.
+    pub(crate) async fn list_whole(
+        &mut self,
+        resource: &Resource,
+        query: Vec<(&str, String)>,
+    ) -> Result<(), ClientError> {
+        let mut list = ListOutput::default();
+        let page = self.api.page(&[resource.path], &query).await?;
+        self.output.page(resource.columns, &page.data, |_| {}, &mut list)?;
+        self.output.end(&list, resource.empty)
+    }
+
     /// Prints a list of `resource` that is found at `path` with this query. `fill` adds what only a table shows.
     pub(crate) async fn list_at(
         &mut self,

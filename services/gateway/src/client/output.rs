@@ -51,6 +51,11 @@ impl Output {
         self.format == OutputFormat::Json
     }
 
+    /// Whether output is coloured.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.look.colour
+    }
+
     pub(crate) fn now(&self) -> spillway_model::UnixMillis {
         self.look.now
     }

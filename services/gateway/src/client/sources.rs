@@ -2,12 +2,12 @@
 
 use clap::{Args, Subcommand};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use spillway_model::{Rate, Secret};
 use spillway_signature::Provider;
 
 use super::Client;
-use super::arguments::{Body, OrNone, json_object, one_secret, secret, secrets};
+use super::arguments::{Body, OrNone, bytes, json_object, one_secret, secret, secrets};
 use super::error::ClientError;
 use super::list::ListOptions;
 use super::resource::Resource;
@@ -33,6 +33,9 @@ const SOURCES: Resource = Resource {
         Column::text("Scheme", "scheme"),
         Column::text("Rate limit", "rate_limit"),
         Column::text("Largest body", "max_body_bytes"),
+        Column::count("Event types", "event_types"),
+        Column::text("Validation", "validation"),
+        Column::text("Retention", "retention"),
         Column::time("Created", "created_at"),
     ],
     empty: "No sources yet. Make one: spillway sources create github --provider github --secret env:GITHUB_WEBHOOK_SECRET",
@@ -130,6 +133,21 @@ pub(crate) struct SourceOptions {
     /// Largest body in bytes, or none for the server's limit
     #[arg(long, value_name = "BYTES")]
     max_body_bytes: Option<OrNone<u64>>,
+    /// Kinds of events that come from here, as a JSON array of {"name": …, "schema": …} in a file, - for standard input, or none
+    #[arg(long, value_name = "FILE")]
+    event_types: Option<String>,
+    /// What becomes of events that are none of these kinds, or do not satisfy the schema of theirs
+    #[arg(long, value_parser = ["off", "reject", "quarantine"])]
+    validation: Option<String>,
+    /// How long events are kept with all they have, such as 90d, or none for the server's setting
+    #[arg(long, value_name = "TIME")]
+    keep_events: Option<OrNone<String>>,
+    /// How long headers and bodies are kept, such as 30d, or none
+    #[arg(long, value_name = "TIME")]
+    keep_payloads: Option<OrNone<String>>,
+    /// How long attempts are kept, such as 30d, or none
+    #[arg(long, value_name = "TIME")]
+    keep_attempts: Option<OrNone<String>>,
     /// Whether it takes webhooks
     #[arg(long, value_name = "true|false")]
     enabled: Option<bool>,
@@ -142,8 +160,31 @@ impl SourceOptions {
             .set("scheme", self.scheme.map(|scheme| json_object("--scheme", &scheme)).transpose()?)
             .set("rate_limit", self.rate_limit)
             .set("max_body_bytes", self.max_body_bytes)
+            .set("event_types", self.event_types.as_deref().map(event_types).transpose()?)
+            .set("validation", self.validation)
             .set("enabled", self.enabled);
+        let mut retention = Body::default();
+        retention
+            .set("events", self.keep_events)
+            .set("payloads", self.keep_payloads)
+            .set("attempts", self.keep_attempts);
+        body.set_object("retention", retention);
         Ok(body)
+    }
+}
+
+/// The JSON array in a file; an empty one for `none`.
+fn event_types(file: &str) -> Result<Value, ClientError> {
+    if file == "none" {
+        return Ok(json!([]));
+    }
+    let argument = if file == "-" { file.to_owned() } else { format!("@{}", file.trim_start_matches('@')) };
+    match serde_json::from_slice(&bytes(&argument)?) {
+        Ok(types @ Value::Array(_)) => Ok(types),
+        Ok(_) => Err(ClientError::Usage(
+            "--event-types must be a JSON array, such as [{\"name\": \"invoice.paid\"}]".to_owned(),
+        )),
+        Err(error) => Err(ClientError::Usage(format!("{file} is not JSON: {error}"))),
     }
 }
 

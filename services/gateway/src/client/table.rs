@@ -135,11 +135,11 @@ pub(crate) fn printable(text: &str) -> String {
 /// The colour of a word: good, waiting, bad, off.
 fn colour_of(word: &str) -> Option<Color> {
     match word {
-        "active" | "delivered" | "success" | "enabled" => Some(Color::Green),
-        "pending" | "paused" => Some(Color::Yellow),
+        "active" | "delivered" | "success" | "enabled" | "done" | "asked" | "passed" => Some(Color::Green),
+        "pending" | "paused" | "queued" | "running" | "would ask" => Some(Color::Yellow),
         "disabled" | "cancelled" => Some(Color::DarkGrey),
-        "dead" | "redirect" | "client_error" | "server_error" | "timeout" | "connect" | "tls" | "protocol"
-        | "blocked" | "platform" => Some(Color::Red),
+        "dead" | "failed" | "redirect" | "client_error" | "server_error" | "timeout" | "connect" | "tls"
+        | "protocol" | "blocked" | "platform" | "transform" | "refused" => Some(Color::Red),
         _ => None,
     }
 }

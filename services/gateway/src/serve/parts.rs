@@ -1,5 +1,6 @@
 //! The parts of the gateway, made from settings.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,13 +10,13 @@ use http::HeaderValue;
 use spillway_coordination::{Coordination, CoordinationSettings, RedisSettings};
 use spillway_model::{Clock, Configuration, IdGenerator, Secret, SecretResolver, SystemClock};
 use spillway_settings::{Environment, LogFormat, OtlpProtocol, Role, Settings, StoreUrl, resolve_secret};
-use spillway_store::postgres::{PostgresSettings, PostgresStore};
+use spillway_store::postgres::{PostgresSettings, PostgresStore, ReplicaSettings};
 use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{StatementCounts, Store, amend_configuration, watch_configuration};
 use spillway_telemetry::{LogSettings, Metrics, TelemetrySettings, TraceProtocol, TraceSettings, Tracer};
 use spillway_webhook_api::{
-    ApiSettings, CommitterHandle, CommitterSettings, CurrentRouting, Gateway, Handover, IntakeLimits, PoolLimits,
-    ServerSettings,
+    ApiSettings, CommitterHandle, CommitterSettings, CurrentRouting, Feed, FeedParts, Flights, Gateway, Handover,
+    IntakeLimits, Performance, PerformanceSettings, PoolLimits, ServerSettings, Streams,
 };
 use spillway_worker::{AddressGuard, Client, ClientSettings, WorkerSettings};
 use tokio::sync::watch;
@@ -25,7 +26,7 @@ use super::StartError;
 use super::stopping::Stopping;
 use super::tls;
 use crate::declared;
-use crate::observers::{CoordinationReports, StoreReports, sample_pool};
+use crate::observers::{CoordinationReports, StoreReports, sample_cache, sample_pool};
 
 /// How often every node looks whether the configuration changed, behind the notifications.
 const CONFIGURATION_POLL: Duration = Duration::from_secs(1);
@@ -33,6 +34,9 @@ const CONFIGURATION_POLL: Duration = Duration::from_secs(1);
 const DUE_POLL: Duration = Duration::from_millis(100);
 /// The same where no ready queue brings new deliveries: the poll is then their only way.
 const DUE_POLL_ALONE: Duration = Duration::from_millis(20);
+
+/// Searches that look through events at once: each may take a third of a second of the store.
+const SEARCHES: usize = 4;
 
 /// What the program opens once and hands to its components.
 pub(crate) struct Parts {
@@ -57,6 +61,7 @@ impl Parts {
             ids.resume_after(latest);
         }
         let coordination = coordination(settings, &metrics).await?;
+        sample_cache(&metrics, &coordination.cache);
         Ok(Self { store, coordination, clock, ids, metrics, statements })
     }
 
@@ -81,6 +86,16 @@ impl Parts {
         Ok(watch_configuration(self.store.clone(), hints, CONFIGURATION_POLL).await?)
     }
 
+    /// Live events of this node, and of others where the store is shared.
+    pub(crate) fn feed(&self, settings: &Settings, configuration: watch::Receiver<Arc<Configuration>>) -> Feed {
+        let shared = matches!(settings.store.url, StoreUrl::Postgres(_));
+        Feed::new(FeedParts { store: self.store.clone(), configuration, clock: self.clock.clone(), shared })
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "every part is handed in by name at the one place that wires the program"
+    )]
     pub(crate) fn gateway(
         &self,
         settings: &Settings,
@@ -88,6 +103,8 @@ impl Parts {
         routing: CurrentRouting,
         secrets: SecretResolver,
         tracer: Tracer,
+        performance: PerformanceSettings,
+        streams: Streams,
     ) -> Gateway {
         Gateway {
             store: self.store.clone(),
@@ -97,6 +114,7 @@ impl Parts {
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             metrics: self.metrics.clone(),
+            performance: Arc::new(Performance::new(performance)),
             statements: self.statements.clone(),
             tracer,
             secrets,
@@ -110,7 +128,10 @@ impl Parts {
             api_rate_limit: settings.server.api_rate_limit,
             unauthenticated_rate_limit: settings.server.unauthenticated_rate_limit,
             api: api(settings),
+            streams,
+            searches: tokio::sync::Semaphore::new(SEARCHES),
             configuration_lock: tokio::sync::Mutex::default(),
+            flights: Flights::default(),
             serves_api: settings.server.role.serves_api(),
             stopping: AtomicBool::new(false),
         }
@@ -134,6 +155,9 @@ pub(crate) async fn open_store(
             if let Some(role) = role {
                 return Err(StartError::RoleNeedsPostgres { role });
             }
+            if settings.store.replica_url.is_some() {
+                return Err(StartError::ReplicaNeedsPostgres);
+            }
             let sqlite = sqlite_settings(settings, path);
             Ok(Arc::new(SqliteStore::open(sqlite, observer).await.map_err(refused)?))
         }
@@ -145,10 +169,21 @@ pub(crate) async fn open_store(
                 pool_recycle: settings.store.pool_recycle,
                 idle_timeout: settings.store.idle_timeout,
                 idempotency_window: settings.intake.idempotency_window,
+                replica: replica(settings),
                 ..PostgresSettings::new(url.expose())
             };
             Ok(Arc::new(PostgresStore::connect(postgres, observer).await.map_err(refused)?))
         }
+    }
+}
+
+fn replica(settings: &Settings) -> Option<ReplicaSettings> {
+    match &settings.store.replica_url {
+        Some(StoreUrl::Postgres(url)) => {
+            Some(ReplicaSettings { url: url.expose().to_owned(), max_lag: settings.store.replica_max_lag })
+        }
+        // The settings refuse a SQLite database as a replica.
+        Some(StoreUrl::Sqlite(_)) | None => None,
     }
 }
 
@@ -280,12 +315,27 @@ fn api(settings: &Settings) -> ApiSettings {
         lease: settings.delivery.lease,
         default_timeout: settings.delivery.timeout,
         request_timeout: settings.server.request_timeout,
+        replay_per_second: settings.delivery.replay_per_second,
         pool: pool_limits(settings),
     }
 }
 
 pub(crate) fn pool_limits(settings: &Settings) -> PoolLimits {
     PoolLimits { warning_ratio: settings.store.pool_warn_ratio, critical_ratio: settings.store.pool_critical_ratio }
+}
+
+/// What the node watches about itself. Its name is the machine's and the port: the same after a restart, another one for each process.
+pub(crate) fn performance(settings: &Settings, address: SocketAddr) -> PerformanceSettings {
+    let machine = rustix::system::uname();
+    PerformanceSettings {
+        node: format!("{}:{}", machine.nodename().to_string_lossy(), address.port()),
+        volume: match &settings.store.url {
+            StoreUrl::Sqlite(_) => Some(settings.store.data_dir.clone()),
+            StoreUrl::Postgres(_) => None,
+        },
+        certificate_expires_at: settings.server.tls.as_ref().and_then(tls::expires_at),
+        pool: pool_limits(settings),
+    }
 }
 
 pub(crate) fn server(settings: &Settings) -> ServerSettings {

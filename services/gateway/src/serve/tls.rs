@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use spillway_model::UnixMillis;
 use spillway_settings::TlsSettings;
 
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,13 @@ pub(super) fn load(settings: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError
         .map_err(TlsError::Pair)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// When the server's certificate expires, in milliseconds since the Unix epoch; `None` when it does not say so in a form that can be read.
+pub(super) fn expires_at(settings: &TlsSettings) -> Option<UnixMillis> {
+    let certificate = CertificateDer::from_pem_file(&settings.certificate).ok()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&certificate).ok()?;
+    certificate.validity().not_after.timestamp().checked_mul(1_000)
 }
 
 /// The certificates in a file of authorities, at least one, each of which can vouch for others.

@@ -110,3 +110,74 @@ fn a_connection_shows_the_names_of_its_ends_in_a_table_and_their_ids_in_json() {
     assert_eq!(empty.stdout, "");
     assert!(empty.stderr.contains("spillway connections create"), "{}", empty.stderr);
 }
+
+#[test]
+fn programs_are_set_tried_and_removed() {
+    let gateway = Gateway::start();
+    gateway.ok(&["sources", "create", "open", "--provider", "none"]);
+    gateway.ok(&["destinations", "create", "billing", "--to", "http://127.0.0.1:9/"]);
+    let file = gateway.folder().join("slim.jq");
+    std::fs::write(&file, "# what billing needs\n{id}\n").expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    let create = ["connections", "create", "open", "billing", "--filter", ".ok", "--transform-file", file];
+    let made = gateway.json(&create);
+    assert_eq!((&made["filter"], &made["transform"]), (&json!(".ok"), &json!("# what billing needs\n{id}")));
+    let id = made["id"].as_str().expect("an id");
+    let changed = gateway.json(&["connections", "update", id, "--filter", "none", "--order-by", ".id"]);
+    assert_eq!((&changed["filter"], &changed["order_by"]), (&json!(null), &json!(".id")));
+    let wrong = gateway.run(&["connections", "update", id, "--filter", ".a =="]);
+    assert!(wrong.stderr.contains("line 1, column 6") && wrong.stderr.contains("program_invalid"), "{}", wrong.stderr);
+
+    let body = r#"{"ok":true,"id":7}"#;
+    let tried = gateway.ok(&[
+        "connections",
+        "test",
+        "--filter",
+        ".ok",
+        "--transform-file",
+        file,
+        "--order-by",
+        ".id",
+        "--body",
+        body,
+    ]);
+    assert!(tried.contains("yes") && tried.contains(r#"{"id":7}"#), "{tried}");
+    let failed = gateway.json(&["connections", "test", "--filter", "def f: f; f", "--body", body]);
+    assert_eq!((&failed["matches"], &failed["errors"][0]["program"]), (&json!(null), &json!("filter")));
+}
+
+#[test]
+fn event_types_come_from_a_file() {
+    let gateway = Gateway::start();
+    let file = gateway.folder().join("types.json");
+    std::fs::write(&file, r#"[{"name": "paid", "schema": {"type": "object"}}]"#).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    let create = [
+        "sources",
+        "create",
+        "open",
+        "--provider",
+        "none",
+        "--event-types",
+        file,
+        "--validation",
+        "quarantine",
+        "--keep-events",
+        "90d",
+    ];
+    let made = gateway.json(&create);
+    assert_eq!(made["event_types"], json!([{"name": "paid", "schema": {"type": "object"}}]));
+    assert_eq!((&made["validation"], &made["retention"]), (&json!("quarantine"), &json!({"events": "90d"})));
+    let less = gateway.json(&[
+        "sources",
+        "update",
+        "open",
+        "--event-types",
+        "none",
+        "--validation",
+        "off",
+        "--keep-events",
+        "none",
+    ]);
+    assert_eq!((&less["event_types"], &less["validation"]), (&json!([]), &json!("off")));
+}

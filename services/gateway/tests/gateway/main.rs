@@ -1,8 +1,14 @@
 //! The real program, from outside: how it starts, stops, reloads, works on several nodes, and survives faults.
 
+mod budgets;
 mod chaos;
+mod listen;
+mod nginx;
 mod nodes;
+mod order;
+mod programs;
 mod reload;
+mod retention;
 mod rollout;
 mod shares;
 mod shutdown;

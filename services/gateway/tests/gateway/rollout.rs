@@ -50,12 +50,13 @@ fn plan(it: &Installation) -> Plan {
         progress_deadline: Duration::ZERO,
         paused: false,
         notifications: Vec::new(),
+        console: None,
     }
 }
 
 fn desired(blue: u8, green: u8) -> Desired {
     let router = RouterObserved { weights: Slots { blue, green }, mirror: Slots::default() };
-    Desired { router, slots: Slots::make(|_| DesiredSlot::AsIs), gates: Vec::new() }
+    Desired { router, slots: Slots::make(|_| DesiredSlot::AsIs), capacity: Slots { blue, green }, gates: Vec::new() }
 }
 
 /// Kills what the driver started from this folder and has not stopped, when the test ends in any way.

@@ -158,6 +158,50 @@ impl Sender {
         (status, serde_json::from_slice(&body).expect("JSON"))
     }
 
+    /// The same with a key of the API.
+    pub(crate) async fn get_with(&self, url: &str, path: &str, key: &str) -> (u16, serde_json::Value) {
+        self.ask("GET", url, path, "", key).await
+    }
+
+    /// The answer to a JSON body.
+    pub(crate) async fn post_with(&self, url: &str, path: &str, body: &str, key: &str) -> serde_json::Value {
+        self.ask("POST", url, path, body, key).await.1
+    }
+
+    /// Deletes something.
+    pub(crate) async fn delete_with(&self, url: &str, path: &str, key: &str) {
+        assert_eq!(self.ask("DELETE", url, path, "", key).await.0, 204, "{path}");
+    }
+
+    async fn ask(&self, method: &str, url: &str, path: &str, body: &str, key: &str) -> (u16, serde_json::Value) {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("{url}{path}"))
+            .header("authorization", format!("Bearer {key}"))
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body.to_owned())))
+            .expect("a request");
+        let response = self.0.request(request).await.expect("an answer");
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// A value from `/metrics`, by its name with labels.
+    pub(crate) async fn gauge(&self, url: &str, name: &str) -> Option<f64> {
+        let text = self.metrics(url).await;
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().parse().ok())
+    }
+
+    /// The JSON of an answer to a request with this key.
+    pub(crate) async fn get_as(&self, url: &str, path: &str, key: &str) -> serde_json::Value {
+        let request = http::Request::get(format!("{url}{path}")).header("authorization", format!("Bearer {key}"));
+        let request = request.body(Full::default()).expect("a request");
+        let response = self.0.request(request).await.expect("an answer");
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
     /// The headers of an answer.
     pub(crate) async fn head(&self, url: &str, path: &str) -> http::HeaderMap {
         let response = self.0.get(format!("{url}{path}").parse().expect("a URL")).await.expect("an answer");
@@ -166,8 +210,7 @@ impl Sender {
 
     /// The share that a worker takes, from `/metrics`.
     pub(crate) async fn share(&self, url: &str) -> Option<f64> {
-        let text = self.metrics(url).await;
-        text.lines().find_map(|line| line.strip_prefix("spillway_worker_share_ratio ")?.parse().ok())
+        self.gauge(url, "spillway_worker_share_ratio").await
     }
 
     async fn metrics(&self, url: &str) -> String {

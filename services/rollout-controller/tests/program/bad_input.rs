@@ -7,7 +7,12 @@ fn all_problems_of_a_plan_are_told_with_their_places() {
     let plan = format!("{HOST}  steps: [{{weight: 50}}, {{weight: 10}}, {{weight: 100}}]\n  observation: 900d\n");
     let folder = Folder::with(&[("rollout.yaml", &plan)]);
     let ended = folder.run(&["check", "-f", "rollout.yaml"]);
-    ended.refused(&["rollout.yaml has 2 problems", "spec.steps[1].weight", "spec.observation"]);
+    ended.refused(&[
+        "rollout.yaml has 2 problems",
+        "spec.steps[1].weight",
+        "spec.observation",
+        "(rollout_plan_invalid)",
+    ]);
 }
 
 #[test]
@@ -56,7 +61,21 @@ fn a_rollout_that_is_not_there_is_told_where_to_look() {
     }
     folder.run(&["status", "--state-dir", "nowhere"]).refused(&["no controller has worked in nowhere"]);
     folder.run(&["pause", "--state-dir", "nowhere"]).refused(&["no controller has worked in nowhere"]);
+    folder.run(&["status"]).refused(&["(rollout_not_found)"]);
     folder.has_only(&[]);
+}
+
+#[test]
+fn without_a_cluster_it_says_what_is_missing() {
+    let folder = Folder::with(&[]);
+    for arguments in [&["status", "web", "--namespace", "shop"][..], &["controller", "--namespace", "shop"]] {
+        let ended = folder.run(arguments);
+        assert_eq!(ended.code, Some(3), "{ended:#?}");
+        assert!(
+            ended.stderr.contains("KUBECONFIG") && ended.stderr.contains("(rollout_cluster_unreachable)"),
+            "{ended:#?}"
+        );
+    }
 }
 
 #[test]

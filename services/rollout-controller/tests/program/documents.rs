@@ -1,5 +1,11 @@
 //! What the program says about itself.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use spillway_rollout_drivers::code::Code;
+use spillway_rollout_drivers::metrics::catalogue_markdown;
+
 use crate::support::Folder;
 
 const COMMANDS: [&str; 17] = [
@@ -37,6 +43,36 @@ fn completions_man_pages_and_help_name_every_command() {
         assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
         assert!(folder.path().join(format!("spillway-rollout-{command}.1")).is_file(), "{command}");
     }
+}
+
+/// A file of the repository.
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn every_code_has_a_page_and_every_page_a_code() {
+    let codes: BTreeSet<String> = Code::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!(codes.len(), Code::ALL.len(), "each code stands for one thing");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runbooks/errors");
+    let pages = std::fs::read_dir(folder).expect("the pages").map(|entry| entry.expect("an entry").file_name());
+    let pages = pages.filter_map(|name| Some(name.to_str()?.strip_suffix(".md")?.to_owned()));
+    let pages: BTreeSet<String> = pages.filter(|page| page.starts_with("rollout_")).collect();
+    assert_eq!(codes, pages);
+    for code in Code::ALL {
+        let page = read(&format!("runbooks/errors/{code}.md"));
+        let exits = page.contains("Exit code");
+        assert!(exits || page.contains("The condition "), "{code}: where it is seen is missing");
+        assert!(!exits || page.contains(&format!("Exit code {}", code.exit_code())), "{code}: another exit code");
+    }
+}
+
+#[test]
+fn the_page_about_metrics_is_the_catalogue() {
+    let page = read("runbooks/rollout_metrics.md");
+    let table = page.split_once("\n\n|").map(|(_, table)| format!("|{table}")).expect("a table");
+    assert_eq!(table.trim_end(), catalogue_markdown().trim_end());
 }
 
 #[test]

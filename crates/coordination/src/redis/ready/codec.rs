@@ -4,23 +4,26 @@
 //!
 //! ```text
 //! u8 version | u8 flags | 16 delivery | 16 destination | 16 connection | u32 generation | u16 attempts | i64 lease until
-//! | 16 event | 16 source | [u16 length, event type] | [16 trace, u64 span, u8 trace flags] | u32 length, headers | u32 length, body
+//! | 16 event | 16 source | [u16 length, event type] | [16 trace, u64 span, u8 trace flags] | [i64 order key]
+//! | u32 length, headers | u32 length, body
 //! ```
 //!
-//! Flag 1: there is an event type. Flag 2: there is a trace. Nothing may follow the body.
+//! Flag 1: there is an event type. Flag 2: there is a trace. Flag 4: there is an order key; intake hands over no such delivery, but one that
+//! lost its key on the way would hold up those behind it for ever. Nothing may follow the body.
 
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes};
 use spillway_model::{
-    Claimed, ConnectionId, DeliveryId, DestinationId, Event, EventId, HeaderBlock, SourceId, TraceContext,
+    Claimed, ConnectionId, DeliveryId, DestinationId, Event, EventId, HeaderBlock, OrderKey, SourceId, TraceContext,
 };
 
 const VERSION: u8 = 1;
 const HAS_TYPE: u8 = 1;
 const HAS_TRACE: u8 = 2;
+const HAS_ORDER: u8 = 4;
 /// Everything but event type, headers and body.
-const FIXED_BYTES: usize = 2 + 5 * 16 + 4 + 2 + 8 + 2 + 25 + 4 + 4;
+const FIXED_BYTES: usize = 2 + 5 * 16 + 4 + 2 + 8 + 2 + 25 + 8 + 4 + 4;
 
 /// An entry that is not a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +47,8 @@ pub(super) fn encode(claimed: &Claimed) -> Vec<u8> {
     let size = FIXED_BYTES + event_type.map_or(0, str::len) + headers.len() + event.body.len();
     let mut entry = Vec::with_capacity(size);
     entry.put_u8(VERSION);
-    entry.put_u8(event_type.map_or(0, |_| HAS_TYPE) | event.trace.map_or(0, |_| HAS_TRACE));
+    let has_order = claimed.order.map_or(0, |_| HAS_ORDER);
+    entry.put_u8(event_type.map_or(0, |_| HAS_TYPE) | event.trace.map_or(0, |_| HAS_TRACE) | has_order);
     entry.put_u128(claimed.id.to_u128());
     entry.put_u128(claimed.destination.to_u128());
     entry.put_u128(claimed.connection.to_u128());
@@ -61,6 +65,9 @@ pub(super) fn encode(claimed: &Claimed) -> Vec<u8> {
         entry.put_u128(trace.trace_id);
         entry.put_u64(trace.span_id);
         entry.put_u8(trace.flags);
+    }
+    if let Some(OrderKey(key)) = claimed.order {
+        entry.put_i64(key);
     }
     for part in [headers, &event.body] {
         entry.put_u32(u32::try_from(part.len()).unwrap_or(u32::MAX));
@@ -84,7 +91,7 @@ pub(super) fn decode(mut entry: Bytes) -> Result<Claimed, MalformedEntry> {
 fn read(entry: &mut Bytes) -> Option<Claimed> {
     entry.try_get_u8().ok()?;
     let flags = entry.try_get_u8().ok()?;
-    if flags & !(HAS_TYPE | HAS_TRACE) != 0 {
+    if flags & !(HAS_TYPE | HAS_TRACE | HAS_ORDER) != 0 {
         return None;
     }
     let id = DeliveryId::from_u128(entry.try_get_u128().ok()?);
@@ -106,12 +113,16 @@ fn read(entry: &mut Bytes) -> Option<Claimed> {
         0 => None,
         _ => Some(read_trace(entry)?),
     };
+    let order = match flags & HAS_ORDER {
+        0 => None,
+        _ => Some(OrderKey(entry.try_get_i64().ok()?)),
+    };
     let headers_length = entry.try_get_u32().ok()?;
     let headers = HeaderBlock::from_bytes(take(entry, usize::try_from(headers_length).ok()?)?);
     let body_length = entry.try_get_u32().ok()?;
     let body = take(entry, usize::try_from(body_length).ok()?)?;
-    let event = Arc::new(Event { id: event_id, source, event_type, headers, body, trace });
-    Some(Claimed { id, destination, connection, generation, attempts, lease_until, event, received: None })
+    let event = Arc::new(Event { quarantine: None, id: event_id, source, event_type, headers, body, trace });
+    Some(Claimed { order, id, destination, connection, generation, attempts, lease_until, event, received: None })
 }
 
 fn read_trace(entry: &mut Bytes) -> Option<TraceContext> {
@@ -134,27 +145,31 @@ mod tests {
     fn any_claimed() -> impl Strategy<Value = Claimed> {
         let trace = option::of((1u128.., 1u64.., any::<u8>()))
             .prop_map(|trace| trace.map(|(trace_id, span_id, flags)| TraceContext { trace_id, span_id, flags }));
-        let numbers = (any::<[u128; 5]>(), any::<u32>(), any::<u16>(), any::<i64>());
+        let numbers = (any::<[u128; 5]>(), any::<u32>(), any::<u16>(), any::<[i64; 2]>(), any::<bool>());
         let payload = (option::of("\\PC{0,40}"), vec(any::<u8>(), 0..300), vec(any::<u8>(), 0..3000), trace);
-        (numbers, payload).prop_map(|((ids, generation, attempts, lease_until), (event_type, headers, body, trace))| {
-            Claimed {
-                id: DeliveryId::from_u128(ids[0]),
-                destination: DestinationId::from_u128(ids[1]),
-                connection: ConnectionId::from_u128(ids[2]),
-                generation,
-                attempts,
-                lease_until,
-                event: Arc::new(Event {
-                    id: EventId::from_u128(ids[3]),
-                    source: SourceId::from_u128(ids[4]),
-                    event_type: event_type.map(Into::into),
-                    headers: HeaderBlock::from_bytes(headers),
-                    body: body.into(),
-                    trace,
-                }),
-                received: None,
-            }
-        })
+        (numbers, payload).prop_map(
+            |((ids, generation, attempts, [lease_until, key], is_ordered), (event_type, headers, body, trace))| {
+                Claimed {
+                    order: is_ordered.then_some(OrderKey(key)),
+                    id: DeliveryId::from_u128(ids[0]),
+                    destination: DestinationId::from_u128(ids[1]),
+                    connection: ConnectionId::from_u128(ids[2]),
+                    generation,
+                    attempts,
+                    lease_until,
+                    event: Arc::new(Event {
+                        quarantine: None,
+                        id: EventId::from_u128(ids[3]),
+                        source: SourceId::from_u128(ids[4]),
+                        event_type: event_type.map(Into::into),
+                        headers: HeaderBlock::from_bytes(headers),
+                        body: body.into(),
+                        trace,
+                    }),
+                    received: None,
+                }
+            },
+        )
     }
 
     proptest! {
@@ -167,6 +182,7 @@ mod tests {
                 (read.id, read.destination, read.connection, read.generation, read.attempts, read.lease_until),
                 (claimed.id, claimed.destination, claimed.connection, claimed.generation, claimed.attempts, claimed.lease_until)
             );
+            prop_assert_eq!(read.order, claimed.order);
             prop_assert_eq!(encode(&read), entry);
         }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use spillway_model::{EventId, IdempotencyHash, NewEvent};
+use spillway_model::{EventId, IdempotencyHash, NewDelivery, NewEvent};
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, Row};
 
@@ -25,7 +25,10 @@ impl Writer {
         let duplicates = self.remember_keys(events).await?;
         let fresh: Vec<&NewEvent> =
             events.iter().filter(|new| !duplicates.contains_key(&new.event.id.sequence())).copied().collect();
-        let deliveries: Vec<_> = fresh.iter().flat_map(|new| &new.deliveries).collect();
+        let deliveries = fresh.iter().flat_map(|new| &new.deliveries);
+        let (mut ordered, deliveries): (Vec<&NewDelivery>, Vec<&NewDelivery>) =
+            deliveries.partition(|delivery| delivery.order.is_some());
+        let is_more = !ordered.is_empty() || fresh.iter().any(|new| new.event.quarantine.is_some());
         let rounds = fresh.len().max(deliveries.len()).div_ceil(LARGEST);
         for round in 0..rounds {
             let events = chunk(&fresh, round);
@@ -38,22 +41,47 @@ impl Writer {
             }
             pad(&mut values, 7 * (size(events.len()) - events.len()))?;
             for delivery in deliveries {
-                let event = delivery.id.event();
-                add(&mut values, event.sequence())?;
-                add(&mut values, i64::from(delivery.id.ordinal()))?;
-                add(&mut values, rows::process(event))?;
-                add(&mut values, self.key(delivery.destination.to_u128())?)?;
-                add(&mut values, self.key(delivery.connection.to_u128())?)?;
-                add(&mut values, delivery.due_at)?;
-                add(&mut values, i64::from(delivery.generation))?;
+                self.add_delivery(&mut values, delivery)?;
             }
-            self.execute(kind, commit && round + 1 == rounds, values).await?;
+            self.execute(kind, commit && !is_more && round + 1 == rounds, values).await?;
         }
-        if commit && rounds == 0 {
+        if is_more {
+            ordered.sort_unstable_by_key(|delivery| delivery.id);
+            self.append_ordered(&ordered).await?;
+            self.quarantine(&fresh).await?;
+        }
+        if commit && (is_more || rounds == 0) {
             self.begin().await?;
             self.execute_plain("COMMIT").await?;
         }
         Ok(duplicates)
+    }
+
+    /// Marks the events that go nowhere until somebody releases them.
+    async fn quarantine(&mut self, events: &[&NewEvent]) -> Result<(), Failure> {
+        for new in events {
+            let Some(reason) = &new.event.quarantine else { continue };
+            self.begin().await?;
+            self.statements.append += 1;
+            sqlx::query("UPDATE events SET quarantine = ? WHERE seq = ?")
+                .bind(reason.to_string())
+                .bind(new.event.id.sequence())
+                .execute(&mut self.connection)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Seven values.
+    pub(super) fn add_delivery(&self, values: &mut SqliteArguments, delivery: &NewDelivery) -> Result<(), Failure> {
+        let event = delivery.id.event();
+        add(values, event.sequence())?;
+        add(values, i64::from(delivery.id.ordinal()))?;
+        add(values, rows::process(event))?;
+        add(values, self.key(delivery.destination.to_u128())?)?;
+        add(values, self.key(delivery.connection.to_u128())?)?;
+        add(values, delivery.due_at)?;
+        add(values, i64::from(delivery.generation))
     }
 
     fn add_event(&self, values: &mut SqliteArguments, new: &NewEvent) -> Result<(), Failure> {
@@ -67,19 +95,24 @@ impl Writer {
         add(values, event.trace.map(rows::encode_trace))
     }
 
-    fn key(&self, id: u128) -> Result<i64, Failure> {
+    pub(super) fn key(&self, id: u128) -> Result<i64, Failure> {
         let unknown = || StoreError::new(StoreErrorKind::Internal, "an identifier was not made known to the database");
         self.keys.get(&id).copied().ok_or_else(|| Failure::Store(unknown()))
     }
 
     /// Gives a small number to each identifier that is seen for the first time. Normally there is none.
-    pub(super) async fn learn_ids(&mut self, events: &[&NewEvent]) -> Result<(), Failure> {
+    async fn learn_ids(&mut self, events: &[&NewEvent]) -> Result<(), Failure> {
         let mut unknown = HashSet::new();
         for new in events {
             let deliveries = new.deliveries.iter();
             let named = deliveries.flat_map(|d| [d.destination.to_u128(), d.connection.to_u128()]);
             unknown.extend(named.chain([new.event.source.to_u128()]).filter(|id| !self.keys.contains_key(id)));
         }
+        self.learn(unknown).await
+    }
+
+    /// Before a transaction begins.
+    pub(super) async fn learn(&mut self, unknown: HashSet<u128>) -> Result<(), Failure> {
         if unknown.is_empty() {
             return Ok(());
         }

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use spillway_model::{Attempt, DeliveryId, Lease, Settlement, UnixMillis};
-use sqlx::Arguments;
+use spillway_model::{Attempt, DeliveryId, DeliveryState, Lease, Settlement, UnixMillis};
 use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, Row};
 
+use super::order::Ended;
 use super::{ClaimKey, Failure, PRUNE_CHUNK, Writer, add, key_of, pad};
 use crate::RetryOutcome;
 use crate::sqlite::claimable::Candidate;
@@ -31,8 +32,7 @@ impl Writer {
             let kept: HashSet<ClaimKey> = wanted.iter().map(|settlement| key_of(settlement.lease)).collect();
             stale.extend(leases.into_iter().map(key_of).filter(|lease| !kept.contains(lease)));
         }
-        let rounds = wanted.len().div_ceil(LARGEST);
-        for (round, settlements) in wanted.chunks(LARGEST).enumerate() {
+        for settlements in wanted.chunks(LARGEST) {
             let attempts: Vec<_> = settlements.iter().filter_map(|s| Some((s.lease, s.attempt.as_ref()?))).collect();
             let kind = Kind::Settle { attempts: size(attempts.len()), settlements: size(settlements.len()) };
             let mut values = SqliteArguments::default();
@@ -47,16 +47,13 @@ impl Writer {
                 add(&mut values, settlement.next.at())?;
                 add(&mut values, i64::from(settlement.attempt.is_some()))?;
             }
-            let commit = commit && round + 1 == rounds;
             let (changes, _) = self.execute(kind, false, values).await?;
             if changes.last().copied() != Some(settlements.len() as u64) {
                 return Err(Failure::Stale);
             }
-            if commit {
-                self.execute_plain("COMMIT").await?;
-            }
         }
-        if commit && rounds == 0 {
+        self.advance(&wanted.iter().filter_map(|settlement| Ended::of(settlement)).collect::<Vec<_>>()).await?;
+        if commit {
             self.begin().await?;
             self.execute_plain("COMMIT").await?;
         }
@@ -102,7 +99,7 @@ impl Writer {
             add(&mut values, now)?;
             let (_, found) = self.execute(Kind::Claim(size(candidates.len())), false, values).await?;
             for row in &found {
-                claims.push(Claim { delivery: rows::delivery(row)? });
+                claims.push(rows::claim(row)?);
             }
         }
         let order: HashMap<(i64, i64), usize> =
@@ -130,31 +127,30 @@ impl Writer {
 
     pub(super) async fn retry(&mut self, delivery: DeliveryId, now: UnixMillis) -> Result<RetryOutcome, Failure> {
         self.begin().await?;
-        let seq = delivery.event().sequence();
-        let payload = sqlx::query("SELECT 1 FROM events WHERE seq = ?").bind(seq).fetch_optional(&mut self.connection);
-        let payload = payload.await?;
         let changed = sqlx::query(
             "UPDATE deliveries SET state = 0, at = ?1, generation = generation + 1
-             WHERE seq = ?2 AND ordinal = ?3 AND process = ?4 AND ?5",
+             WHERE seq = ?2 AND ordinal = ?3 AND process = ?4 AND state <> 4
+               AND EXISTS (SELECT 1 FROM events WHERE events.seq = ?2 AND length(events.headers) <> 1)",
         )
         .bind(now)
-        .bind(seq)
+        .bind(delivery.event().sequence())
         .bind(i64::from(delivery.ordinal()))
         .bind(rows::process(delivery.event()))
-        .bind(payload.is_some())
         .execute(&mut self.connection)
         .await?;
-        Ok(match (changed.rows_affected(), payload) {
-            (1.., _) => RetryOutcome::Due,
-            (0, Some(_)) => RetryOutcome::Unknown,
-            (0, None) => {
-                let known = sqlx::query("SELECT 1 FROM deliveries WHERE seq = ? AND ordinal = ?")
-                    .bind(seq)
-                    .bind(i64::from(delivery.ordinal()))
-                    .fetch_optional(&mut self.connection)
-                    .await?;
-                if known.is_some() { RetryOutcome::EventGone } else { RetryOutcome::Unknown }
-            }
+        if changed.rows_affected() > 0 {
+            return Ok(RetryOutcome::Due);
+        }
+        let found = sqlx::query("SELECT state FROM deliveries WHERE seq = ? AND ordinal = ? AND process = ?")
+            .bind(delivery.event().sequence())
+            .bind(i64::from(delivery.ordinal()))
+            .bind(rows::process(delivery.event()))
+            .fetch_optional(&mut self.connection)
+            .await?;
+        Ok(match found.map(|row| row.try_get(0)).transpose()? {
+            None => RetryOutcome::Unknown,
+            Some(state) if DeliveryState::from_code(state) == Some(DeliveryState::Queued) => RetryOutcome::Queued,
+            Some(_) => RetryOutcome::EventGone,
         })
     }
 

@@ -9,7 +9,7 @@ use spillway_store::postgres::PostgresStore;
 use spillway_store::{Store, Unobserved};
 use spillway_testkit::{TestDatabase, large_tests_wanted, shared_database, wait_until};
 
-use super::{OPERATIONS, TABLES, append_some, assert_fast, fill, of_share, recorder, run};
+use super::{OPERATIONS, TABLES, append_some, assert_fast, deliver_some, expire, fill, of_share, recorder, run};
 use crate::support::{Engine, TestStore, postgres_settings};
 
 /// Parameters of a connection whose client is told the plan of each statement once it was executed.
@@ -22,6 +22,17 @@ const FEW: u64 = 15_000;
 fn expected(operation: &str) -> &'static [&'static str] {
     match operation {
         "append" => &[],
+        "append in order" => &[],
+        // A claim comes first.
+        "settle in order" => &[
+            "deliveries by Tid Scan",
+            "deliveries by deliveries_by_destination",
+            "deliveries by deliveries_pkey, filtered",
+            "events by events_pkey",
+            "order_heads by order_heads_pkey",
+            "order_heads by order_heads_pkey, filtered",
+            "order_queue by order_queue_pkey",
+        ],
         "append what was stored before" => &["idempotency by idempotency_pkey"],
         "claim" => &["deliveries by Tid Scan", "deliveries by deliveries_by_destination", "events by events_pkey"],
         // Of what is due, the buckets of others are passed over.
@@ -33,7 +44,12 @@ fn expected(operation: &str) -> &'static [&'static str] {
         ],
         // Of the one row with this id, generation and state are looked at.
         "renew" | "settle" | "settle again" => &["deliveries by deliveries_pkey, filtered"],
-        "retry" => &["deliveries by deliveries_pkey", "events by events_pkey"],
+        // Of the one delivery the state is looked at, of the one event whether it has its payload.
+        "retry" => &[
+            "deliveries by deliveries_pkey",
+            "deliveries by deliveries_pkey, filtered",
+            "events by events_pkey, filtered",
+        ],
         "event" | "events" | "events of a time" | "latest event" => &["events by events_pkey"],
         "events of a source" => &["events by events_source_id_id_idx"],
         "delivery" | "deliveries" => &["deliveries by deliveries_pkey"],
@@ -42,13 +58,48 @@ fn expected(operation: &str) -> &'static [&'static str] {
         // The rows of one page are put in order once more.
         "in a state" => &["deliveries by deliveries_by_destination", "deliveries by deliveries_pkey, sorted"],
         "attempts" => &["attempts by attempts_pkey"],
+        // Of what is in quarantine, other sources' are passed over.
+        "events in quarantine" => &["events by events_id_idx, filtered"],
+        // The events are looked at only when a source is wanted, too.
+        "selection" => &["deliveries by deliveries_pkey", "events by events_source_id_id_idx"],
+        "selection of dead ones" => &["deliveries by deliveries_dead", "events by events_source_id_id_idx"],
+        "selection of a source" => &["deliveries by deliveries_pkey", "events by events_source_id_id_idx"],
+        "dead letters" => &["attempts by attempts_pkey", "deliveries by deliveries_dead"],
+        "deliver" => &["deliveries by deliveries_pkey", "events by events_pkey, filtered"],
+        "hold a replay" => &["replays by replays_pkey", "replays by replays_running, filtered"],
+        "step of a replay" => &[
+            "deliveries by deliveries_pkey",
+            "deliveries by deliveries_pkey, filtered",
+            "events by events_pkey, filtered",
+            "events by events_source_id_id_idx",
+            "replays by replays_pkey",
+            "replays by replays_running, filtered",
+        ],
         // The sample has 256 pages.
         "backlog" => &["deliveries by Sample Scan, filtered", "deliveries by deliveries_by_destination"],
+        // There are as many places as destinations and workers.
         "housekeeping" => &[
             "attempts by attempts_pkey",
+            "budget_use by budget_use_pkey",
+            "deliveries by deliveries_pkey",
             "events by events_pkey",
+            "held_places by Seq Scan, filtered",
             "idempotency by idempotency_by_event",
             "idempotency by idempotency_pkey",
+            "order_heads by order_heads_pkey",
+        ],
+        "expire payloads" => &[
+            "deliveries by deliveries_pkey",
+            "events by events_pkey",
+            "events by events_pkey, filtered",
+            "retention_progress by retention_progress_pkey",
+        ],
+        "expire events of a source" => &[
+            "attempts by attempts_pkey",
+            "deliveries by deliveries_pkey",
+            "events by events_pkey",
+            "events by events_source_id_id_idx",
+            "retention_progress by retention_progress_pkey",
         ],
         other => panic!("no plan is known of {other}"),
     }
@@ -112,6 +163,26 @@ async fn a_claim_of_a_share_reads_by_the_index() {
     store.close().await;
     let seen = plans();
     assert!(seen.iter().map(String::as_str).eq(expected("claim of a share").iter().copied()), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_of_retention_reads_by_the_indexes() {
+    let database = shared_database().await;
+    let test = TestStore::open(Engine::Postgres).await;
+    let store = connect(database.url()).await;
+    deliver_some(&store, &test).await;
+    append_some(&store, &test).await;
+    store.close().await;
+    recorder::listen();
+    for operation in ["expire payloads", "expire events of a source"] {
+        let store = connect(&format!("{}?{EXPLAINED}", database.url())).await;
+        recorder::heard(recorder::NOTICES);
+        expire(operation, &store, &test).await;
+        store.ping().await.unwrap();
+        store.close().await;
+        let seen = plans();
+        assert!(seen.iter().map(String::as_str).eq(expected(operation).iter().copied()), "{operation}: {seen:?}");
+    }
 }
 
 /// How the statements that were heard of since the last time read the tables.

@@ -10,11 +10,27 @@ use spillway_testkit::large_tests_wanted;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
-use super::{OPERATIONS, TABLES, append_some, assert_fast, fill, of_share, recorder, run};
+use super::{OPERATIONS, TABLES, append_some, assert_fast, deliver_some, expire, fill, of_share, recorder, run};
 use crate::support::{Engine, TestStore, WINDOW};
 
 /// What the texts scan beside tables: values, subqueries, pages, the destinations that there are. `known_ids` grows with the configuration.
-const SMALL: [&str; 5] = ["v", "present", "page", "json_each", "known_ids"];
+const SMALL: [&str; 15] = [
+    "e",
+    "v",
+    "present",
+    "lane",
+    "best",
+    "bound",
+    "wanted",
+    "page",
+    "json_each",
+    "known_ids",
+    "n",
+    "looked",
+    "of_source",
+    "dead",
+    "head",
+];
 
 /// How an operation reads the tables that grow, in alphabetic order. In the texts `d` and `x` are deliveries and `i` is idempotency.
 fn expected(operation: &str) -> &'static [&'static str] {
@@ -25,10 +41,36 @@ fn expected(operation: &str) -> &'static [&'static str] {
     const ONE_DELIVERY: &str = "SEARCH deliveries USING PRIMARY KEY (seq=? AND ordinal=?)";
     const ONE_EVENT: &str = "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)";
     const EVENTS_OF_A_TIME: &str = "SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
+    const ONE_OF_EVENT: &str = "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)";
+    const ONE_HEAD: &str = "SEARCH h USING INTEGER PRIMARY KEY (rowid=?)";
     const ONE_KEY: &str = "SEARCH i USING PRIMARY KEY (part=? AND high=? AND low=?)";
     match operation {
         "append" | "append what was stored before" => &[ONE_KEY],
-        "claim" | "claim of a share" => &[
+        "append in order" => &[ONE_HEAD],
+        // A claim comes first.
+        "settle in order" => &[
+            "SEARCH d USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
+            "SEARCH d USING COVERING INDEX deliveries_by_destination (destination=? AND state=?)",
+            NEXT_DESTINATION[0],
+            "SEARCH d USING PRIMARY KEY (seq=? AND ordinal=?)",
+            NEXT_DESTINATION[1],
+            ONE_DELIVERY,
+            ONE_EVENT,
+            ONE_HEAD,
+            "SEARCH order_heads USING INTEGER PRIMARY KEY (rowid=?)",
+            "SEARCH q USING PRIMARY KEY (key=?)",
+            "USE TEMP B-TREE FOR ORDER BY",
+        ],
+        "claim" => &[
+            "SEARCH d USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
+            "SEARCH d USING COVERING INDEX deliveries_by_destination (destination=? AND state=?)",
+            NEXT_DESTINATION[0],
+            NEXT_DESTINATION[1],
+            ONE_DELIVERY,
+            ONE_EVENT,
+            "USE TEMP B-TREE FOR ORDER BY",
+        ],
+        "claim of a share" => &[
             "SEARCH d EXISTS USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
             "SEARCH d USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
             NEXT_DESTINATION[0],
@@ -49,17 +91,54 @@ fn expected(operation: &str) -> &'static [&'static str] {
         // What is sorted is a page of each destination and state.
         "to a destination" | "to a destination in a state" => &[
             "SEARCH d USING PRIMARY KEY (seq=? AND ordinal=?)",
+            "SEARCH x USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND (at,seq,ordinal)>(?,?,?) AND at<?)",
             "SEARCH x USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
             "USE TEMP B-TREE FOR ORDER BY",
         ],
         "in a state" => &[
             "SEARCH d USING PRIMARY KEY (seq=? AND ordinal=?)",
             NEXT_DESTINATION[1],
+            "SEARCH x USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND (at,seq,ordinal)>(?,?,?) AND at<?)",
             "SEARCH x USING COVERING INDEX deliveries_by_destination (destination=? AND state=? AND at<?)",
             "SEARCH x USING COVERING INDEX deliveries_by_destination (destination>?)",
             "USE TEMP B-TREE FOR ORDER BY",
         ],
         "attempts" => &["SEARCH attempts USING PRIMARY KEY (seq=? AND ordinal=?)"],
+        "events in quarantine" => &["SEARCH events USING INDEX events_in_quarantine (seq>? AND seq<?)"],
+        // What is sorted is one part, of at most 10,000.
+        "selection" => &[
+            ONE_OF_EVENT,
+            "SEARCH x USING PRIMARY KEY ((seq,ordinal)>(?,?) AND (seq,ordinal)<(?,?))",
+            "USE TEMP B-TREE FOR ORDER BY",
+        ],
+        "selection of dead ones" => &[
+            ONE_OF_EVENT,
+            "SEARCH x USING INDEX deliveries_dead ((seq,ordinal)>(?,?) AND (seq,ordinal)<(?,?))",
+            "USE TEMP B-TREE FOR ORDER BY",
+        ],
+        "selection of a source" => &[
+            "SEARCH e USING INDEX events_by_source (source=? AND rowid>? AND rowid<?)",
+            ONE_OF_EVENT,
+            "SEARCH x USING PRIMARY KEY (seq=?)",
+            "USE TEMP B-TREE FOR ORDER BY",
+        ],
+        // The newest 10,000 of that index, with the last attempt of each.
+        "dead letters" => &[
+            "SCAN x USING INDEX deliveries_dead",
+            "SEARCH a USING PRIMARY KEY (seq=? AND ordinal=? AND number=?) LEFT-JOIN",
+            "SEARCH l USING PRIMARY KEY (seq=? AND ordinal=?)",
+            "USE TEMP B-TREE FOR GROUP BY",
+            "USE TEMP B-TREE FOR ORDER BY",
+        ],
+        "deliver" => &["SEARCH deliveries USING PRIMARY KEY (seq=?)", ONE_EVENT, ONE_HEAD],
+        "hold a replay" => &[],
+        "step of a replay" => &[
+            ONE_DELIVERY,
+            ONE_OF_EVENT,
+            ONE_EVENT,
+            "SEARCH x USING PRIMARY KEY ((seq,ordinal)>(?,?) AND (seq,ordinal)<(?,?))",
+            "USE TEMP B-TREE FOR ORDER BY",
+        ],
         // The pending rows are counted: exact, at the price of reading their part of the index.
         "backlog" => &[
             "SEARCH d USING COVERING INDEX deliveries_by_destination (destination=? AND state=?)",
@@ -67,8 +146,18 @@ fn expected(operation: &str) -> &'static [&'static str] {
             NEXT_DESTINATION[1],
         ],
         "housekeeping" => &[
+            "SEARCH d USING PRIMARY KEY (seq=? AND ordinal=?) LEFT-JOIN",
             "SEARCH idempotency USING PRIMARY KEY (part<?)",
             "SEARCH idempotency USING PRIMARY KEY (part=? AND high=? AND low=?)",
+            "SEARCH order_heads USING INTEGER PRIMARY KEY (rowid>?)",
+        ],
+        "expire payloads" => &["SEARCH d USING PRIMARY KEY (seq=?)", ONE_EVENT, EVENTS_OF_A_TIME],
+        "expire events of a source" => &[
+            "SEARCH attempts USING PRIMARY KEY (seq=?)",
+            "SEARCH d USING PRIMARY KEY (seq=?)",
+            "SEARCH deliveries USING PRIMARY KEY (seq=?)",
+            "SEARCH events USING INDEX events_by_source (source=? AND rowid>? AND rowid<?)",
+            ONE_EVENT,
         ],
         other => panic!("no plan is known of {other}"),
     }
@@ -129,6 +218,28 @@ async fn a_claim_of_a_share_reads_by_the_index() {
     let seen = accesses(&file, &texts).await;
     let of_claims = expected("claim of a share");
     assert!(seen.iter().all(|access| of_claims.contains(&access.as_str())), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_of_retention_reads_by_the_indexes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("spillway.db");
+    let test = TestStore::open(Engine::Sqlite).await;
+    let store = open(&file).await;
+    deliver_some(&store, &test).await;
+    append_some(&store, &test).await;
+    store.close().await;
+    drop(store);
+    recorder::listen();
+    for operation in ["expire payloads", "expire events of a source"] {
+        let store = open(&file).await;
+        recorder::heard(recorder::STATEMENTS);
+        expire(operation, &store, &test).await;
+        store.close().await;
+        drop(store);
+        let seen = accesses(&file, &recorder::heard(recorder::STATEMENTS)).await;
+        assert!(seen.iter().map(String::as_str).eq(expected(operation).iter().copied()), "{operation}: {seen:?}");
+    }
 }
 
 /// How `texts` read the tables that grow, in alphabetic order.

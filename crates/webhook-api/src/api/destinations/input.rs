@@ -11,6 +11,7 @@ use spillway_model::{
 use spillway_signature::StandardSigner;
 use utoipa::ToSchema;
 
+use super::budget::{BudgetSettings, check_budget};
 use crate::api::access::Caller;
 use crate::api::entry::{Circumstances, Settable};
 use crate::api::error::ApiError;
@@ -74,6 +75,9 @@ pub(crate) struct DestinationInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<u64>>)]
     retry_schedule_ms: Option<RetrySchedule>,
+    /// What it may cost. What is over it waits for the next hour, or for a place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    budget: Option<BudgetSettings>,
 }
 
 /// When a destination is given a rest.
@@ -121,6 +125,7 @@ impl From<&Destination> for DestinationInput {
             rate_limit: destination.rate_limit,
             breaker: destination.breaker.into(),
             retry_schedule_ms: destination.retry.clone(),
+            budget: destination.budget.clone().map(BudgetSettings::from),
         }
     }
 }
@@ -135,6 +140,7 @@ impl Settable for Destination {
             .headers
             .map(|headers| headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect());
         let destination = Self {
+            budget: input.budget.map(Into::into),
             id: existing.map_or_else(|| at.gateway.ids.destination(), |destination| destination.id),
             name: input.name,
             url: input.url,
@@ -185,6 +191,7 @@ fn check(destination: &Destination, gateway: &Gateway) -> Result<(), ApiError> {
     if !(100..=DAY_MS).contains(&destination.breaker.base_ejection_ms) {
         return Err(ApiError::invalid("breaker.base_ejection_ms", format!("it must be from 100 to {DAY_MS}")));
     }
+    destination.budget.as_ref().map_or(Ok(()), check_budget)?;
     check_headers(destination, gateway)?;
     check_secrets(&destination.signing_secrets, gateway)
 }

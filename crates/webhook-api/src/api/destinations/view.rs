@@ -6,6 +6,7 @@ use serde::Serialize;
 use spillway_model::{Destination, DestinationId, DestinationState, DestinationUrl, Name, Rate, Secret, SigningSecret};
 use utoipa::ToSchema;
 
+use super::budget::BudgetSettings;
 use super::input::Breaker;
 use crate::api::secrets::SecretView;
 use crate::api::timestamp::Timestamp;
@@ -40,6 +41,8 @@ pub(crate) struct DestinationView {
     breaker: Breaker,
     /// Delays before each attempt in milliseconds; null for the server's default.
     retry_schedule_ms: Option<Vec<u64>>,
+    /// What it may cost; null for no limit. `GET /api/v1/destinations/{destination}/budget` says what this hour has cost so far.
+    budget: Option<BudgetSettings>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -86,6 +89,7 @@ impl From<&Destination> for DestinationView {
             rate_limit: destination.rate_limit,
             breaker: destination.breaker.into(),
             retry_schedule_ms: destination.retry.clone().map(Vec::from),
+            budget: destination.budget.clone().map(BudgetSettings::from),
             created_at: Timestamp(destination.created_at),
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use spillway_model::Secret;
-use spillway_settings::{DestinationSettings, Settings, SourceSettings, is_secret_reference};
+use spillway_model::{Retention, Secret};
+use spillway_settings::{ConnectionSettings, DestinationSettings, Settings, SourceSettings, is_secret_reference};
 
 use crate::client::connections::id_and_name;
 use crate::client::error::ClientError;
@@ -79,23 +79,12 @@ impl Plan {
             let declares_destination = settings.destinations.iter().any(|known| known.name == declared.destination);
             let source_id = end("source", &server.sources, source, declares_source)?;
             let destination_id = end("destination", &server.destinations, destination, declares_destination)?;
-            let is_there = server.connections.iter().any(|connection| {
+            let known = server.connections.iter().find(|connection| {
                 connection["source"].as_str() == source_id.as_deref()
                     && connection["destination"].as_str() == destination_id.as_deref()
             });
-            if is_there {
-                plan.n_unchanged += 1;
-                continue;
-            }
-            plan.steps.push(Step {
-                action: Action::Create,
-                kind: "connection",
-                name: format!("{source} → {destination}"),
-                fields: Vec::new(),
-                path: "connections",
-                id: None,
-                body: json!({ "source": source, "destination": destination }),
-            });
+            let name = format!("{source} → {destination}");
+            plan.put("connection", "connections", &name, known, (connection(declared, known), Vec::new()));
         }
         Ok(plan)
     }
@@ -130,13 +119,13 @@ impl Plan {
             self.n_unchanged += 1;
             return;
         }
-        let id = known.and_then(id_and_name).map(|(id, _)| id);
+        let id = known.and_then(|known| known["id"].as_str()).map(str::to_owned);
         self.steps.push(Step { action, kind, name: name.to_owned(), fields, path, id, body: Value::Object(settings) });
     }
 }
 
 /// The fields that can be compared, by the names that both the settings and the API give them.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 17] = [
     "provider",
     "scheme",
     "rate_limit",
@@ -147,6 +136,13 @@ const FIELDS: [&str; 10] = [
     "max_concurrent",
     "breaker",
     "retry_schedule_ms",
+    "budget",
+    "event_types",
+    "validation",
+    "retention",
+    "filter",
+    "transform",
+    "order_by",
 ];
 
 /// A field of secrets as it is declared.
@@ -164,9 +160,36 @@ fn source(declared: &SourceSettings, known: Option<&Value>) -> (Map<String, Valu
         ("rate_limit", json!(declared.rate_limit)),
         ("max_body_bytes", json!(declared.max_body.map(|size| size.bytes()))),
         ("enabled", json!(declared.enabled)),
+        ("event_types", json!(declared.event_types)),
+        ("validation", json!(declared.validation)),
+        ("retention", json!(declared.retention.map(retention))),
     ]);
     let shown = known.map(|known| references(&known["secrets"]));
     (settings, secrets("secrets", &declared.secrets, shown).into_iter().collect())
+}
+
+/// Times as the API writes them, in the largest unit that divides them.
+fn retention(retention: Retention) -> Map<String, Value> {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let show = |ms: u64| {
+        let unit = units.into_iter().find(|(_, scale)| ms.is_multiple_of(*scale)).unwrap_or(("s", 1_000));
+        json!(format!("{}{}", ms.div_ceil(unit.1), unit.0))
+    };
+    let kept =
+        [("events", retention.events_ms), ("payloads", retention.payloads_ms), ("attempts", retention.attempts_ms)];
+    kept.into_iter().filter_map(|(what, ms)| Some((what.to_owned(), show(ms?)))).collect()
+}
+
+fn connection(declared: &ConnectionSettings, known: Option<&Value>) -> Map<String, Value> {
+    let enabled = known.is_none_or(|known| known["enabled"] != Value::Bool(false));
+    object([
+        ("source", json!(declared.source)),
+        ("destination", json!(declared.destination)),
+        ("enabled", json!(enabled)),
+        ("filter", json!(declared.filter)),
+        ("transform", json!(declared.transform)),
+        ("order_by", json!(declared.order_by)),
+    ])
 }
 
 fn destination(declared: &DestinationSettings, known: Option<&Value>) -> (Map<String, Value>, Vec<DeclaredSecrets>) {
@@ -179,6 +202,7 @@ fn destination(declared: &DestinationSettings, known: Option<&Value>) -> (Map<St
         ("rate_limit", json!(declared.rate_limit)),
         ("breaker", json!(declared.breaker)),
         ("retry_schedule_ms", json!(declared.retry_schedule)),
+        ("budget", json!(declared.budget)),
     ]);
     let shown = known.map(|known| references(&known["signing_secrets"]));
     let signing = secrets("signing_secrets", &declared.signing_secrets, shown);
@@ -280,7 +304,8 @@ mod tests {
         Server {
             sources: vec![json!({
                 "id": "src_1", "name": "github", "provider": "github", "secrets": [{"reference": "env:GITHUB"}],
-                "scheme": {}, "rate_limit": null, "max_body_bytes": null, "enabled": true,
+                "scheme": {}, "rate_limit": null, "max_body_bytes": null, "enabled": true, "event_types": [], "validation": "off",
+                "retention": null,
             })],
             destinations: vec![json!({
                 "id": "dst_1", "name": "billing", "url": "http://127.0.0.1:3000/hooks", "state": "paused",
@@ -342,6 +367,24 @@ mod tests {
         ]);
         let file = FILE.replace("headers =", "signing_secrets = [\"env:NEW\"]\nheaders =");
         assert_eq!(planned(&file, &server), ["3 unchanged"]);
+    }
+
+    #[test]
+    fn programs_event_types_and_retention_are_compared_and_a_connection_keeps_its_state() {
+        let changed = FILE.replace("secrets = [\"env:GITHUB\"]", "secrets = [\"env:GITHUB\"]\nevent_types = [{ name = \"push\" }]\nvalidation = \"reject\"\nretention = { events = \"90d\", payloads = \"36h\" }");
+        let changed = format!("{changed}\nfilter = \".a\"\n");
+        assert_eq!(
+            planned(&changed, &as_declared()),
+            [
+                r#"Change source github ["event_types", "validation", "retention"]"#,
+                r#"Change connection github → billing ["filter"]"#,
+                "1 unchanged"
+            ]
+        );
+        let plan = Plan::new(&settings(&changed), &as_declared()).expect("a plan");
+        assert_eq!(plan.steps[0].body["retention"], json!({"events": "90d", "payloads": "36h"}));
+        assert_eq!(plan.steps[1].id.as_deref(), Some("con_1"));
+        assert_eq!((&plan.steps[1].body["enabled"], &plan.steps[1].body["filter"]), (&json!(false), &json!(".a")));
     }
 
     #[test]

@@ -1,0 +1,131 @@
+//! What operators say about the events of a source: which of them go where, in which order, and what they must look like.
+
+mod compiled;
+mod event_types;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use spillway_model::{Connection, Event, NewDelivery};
+use spillway_transform::{Input, Program, ProgramError, order_key};
+
+use crate::routing::RoutedSource;
+pub(crate) use compiled::CompiledRules;
+pub(crate) use event_types::EventTypes;
+pub use event_types::check_event_types;
+
+/// Bodies up to this size are looked at where the request is served, larger ones on a thread that may be blocked.
+const INLINE_BYTES: usize = 32 * 1_024;
+/// Programs that are run for one event where the request is served.
+const INLINE_PROGRAMS: usize = 16;
+/// Longest time that programs of a source may keep a thread that serves requests. A source whose programs took longer once is looked after
+/// on threads that may be blocked from then on.
+const INLINE_TIME: Duration = Duration::from_millis(5);
+
+/// A program as it was compiled. One that does not compile any more fails for every event.
+type Compiled = Result<Program, ProgramError>;
+
+/// Filters and order of a source's connections, one place for each connection.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    connections: Vec<ConnectionRules>,
+    /// Whether they take too long for a thread that serves requests.
+    is_slow: AtomicBool,
+    n_programs: usize,
+}
+
+/// What one connection says about its events.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ConnectionRules {
+    filter: Option<Compiled>,
+    order_by: Option<Compiled>,
+}
+
+impl ConnectionRules {
+    pub(crate) fn new(connection: &Connection, compiled: &mut CompiledRules) -> Self {
+        let mut compile = |text: &Option<String>| text.as_deref().map(|text| compiled.program(text));
+        Self { filter: compile(&connection.filter), order_by: compile(&connection.order_by) }
+    }
+
+    fn n_programs(&self) -> usize {
+        usize::from(self.filter.is_some()) + usize::from(self.order_by.is_some())
+    }
+
+    /// The delivery as this connection wants it; `None` when it does not want the event. When a program fails the delivery is made as it
+    /// is: the worker, which runs the program again, ends it with an attempt that says why.
+    fn apply(&self, delivery: NewDelivery, input: &Input) -> Option<NewDelivery> {
+        let is_wanted = match &self.filter {
+            None => true,
+            Some(Ok(filter)) => match filter.matches(input) {
+                Ok(is_wanted) => is_wanted,
+                Err(_) => return Some(delivery),
+            },
+            Some(Err(_)) => return Some(delivery),
+        };
+        if !is_wanted {
+            return None;
+        }
+        let key = match &self.order_by {
+            Some(Ok(order_by)) => order_by.key(input).ok().flatten(),
+            _ => None,
+        };
+        let order = key.map(|key| order_key(delivery.connection, &key));
+        Some(NewDelivery { order, ..delivery })
+    }
+}
+
+impl Rules {
+    /// The rules of these connections; `None` when none has any.
+    pub(crate) fn new(connections: Vec<ConnectionRules>) -> Option<Self> {
+        let n_programs = connections.iter().map(ConnectionRules::n_programs).sum();
+        (n_programs > 0).then(|| Self { connections, is_slow: AtomicBool::new(false), n_programs })
+    }
+
+    fn apply(&self, source: &RoutedSource, event: &Event) -> Vec<NewDelivery> {
+        let input = Input::new(event, source.source.name.as_str());
+        let deliveries = source.deliveries(event.id, event.received_at()).into_iter().zip(&self.connections);
+        deliveries.filter_map(|(delivery, rules)| rules.apply(delivery, &input)).collect()
+    }
+
+    fn fit_inline(&self, event: &Event) -> bool {
+        event.body.len() <= INLINE_BYTES && self.n_programs <= INLINE_PROGRAMS && !self.is_slow.load(Ordering::Relaxed)
+    }
+}
+
+/// The deliveries of a new event: one for each connection that wants it, due now and unclaimed.
+pub(crate) async fn deliveries(source: &Arc<RoutedSource>, event: &Arc<Event>) -> Vec<NewDelivery> {
+    let Some(rules) = &source.rules else { return source.deliveries(event.id, event.received_at()) };
+    if rules.fit_inline(event) {
+        let begun = Instant::now();
+        let deliveries = rules.apply(source, event);
+        if begun.elapsed() > INLINE_TIME && !rules.is_slow.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                source = %source.source.name,
+                took_ms = begun.elapsed().as_millis(),
+                "programs of the source's connections take long; they are run on threads of their own from now on"
+            );
+        }
+        return deliveries;
+    }
+    let (task_source, task_event) = (source.clone(), event.clone());
+    let applied = tokio::task::spawn_blocking(move || {
+        task_source.rules.as_ref().map(|rules| rules.apply(&task_source, &task_event)).unwrap_or_default()
+    });
+    // Programs do not panic; were one to, the event still goes to everybody, and the worker looks at it again.
+    applied.await.unwrap_or_else(|_| source.deliveries(event.id, event.received_at()))
+}
+
+/// Why the event is not what its source says its events are; `None` when it is, or when the source says nothing.
+pub(crate) async fn objection(source: &Arc<RoutedSource>, event: &Arc<Event>) -> Option<String> {
+    let types = source.event_types.as_ref()?;
+    if event.body.len() <= INLINE_BYTES {
+        return types.check(event.event_type.as_deref(), &event.body).err();
+    }
+    let (source, event) = (source.clone(), event.clone());
+    let checked = tokio::task::spawn_blocking(move || {
+        let types = source.event_types.as_ref()?;
+        types.check(event.event_type.as_deref(), &event.body).err()
+    });
+    checked.await.unwrap_or_else(|_| Some("its validation failed".to_owned()))
+}
