@@ -56,7 +56,7 @@ fn card(slo: &Value) -> Markup {
     let left = slo.number("/budget/left");
     html! {
         li.card {
-            div.card-head { h3 { (slo.text("/objective")) } (parts::state(tone, word)) }
+            div.card-head { h2 { (slo.text("/objective")) } (parts::state(tone, word)) }
             @match left {
                 Some(left) => {
                     (parts::bar(left, tone, &format!("{} of the budget is left", text::percent(left.max(0.0)))))
