@@ -82,7 +82,7 @@ pub(super) fn guards(status: &Value) -> Markup {
     html! {
         @if planned.is_empty() { p.muted { "None is planned." } } @else {
             table.rows {
-                thead { tr { th { "Guard" } th { "State" } th.num { "Value" } th.num { "Limit" } th { "" } } }
+                thead { tr { th { "Guard" } th { "State" } th.num { "Value" } th.num { "Limit" } th { "What" } } }
                 tbody { @for guard in planned.iter().take(MAX_SHOWN) { (row(status, guard)) } }
             }
         }
