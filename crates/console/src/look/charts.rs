@@ -51,14 +51,17 @@ pub(crate) fn points(trend: &Value, field: &str) -> Vec<Point> {
     trend.list("/points").iter().filter_map(of).collect()
 }
 
+/// Minutes below which a small line would be a stroke at the edge.
+const FEWEST: usize = 10;
+
 /// A trend drawn small.
 pub(crate) fn small(trend: Option<&Value>, field: &str, colour: RGBColor, about: &str) -> Markup {
     let points = trend.map(|trend| points(trend, field)).unwrap_or_default();
     html! {
-        @if points.iter().filter(|(_, value)| value.is_some()).count() > 1 {
+        @if points.iter().filter(|(_, value)| value.is_some()).count() >= FEWEST {
             (spark(&points, colour, about))
         } @else {
-            p.spark-empty.muted { "No hour yet" }
+            p.spark-empty.muted { "A line after ten minutes" }
         }
     }
 }
@@ -239,11 +242,12 @@ mod tests {
 
     #[test]
     fn charts_have_no_style_of_their_own_and_say_what_they_show() {
+        let longer = trend(&[Some(1.5); FEWEST]);
         let trend = trend(&[Some(1.0), None, Some(3.0), Some(2.0)]);
         let drawn = [
             latencies("Acknowledgement", &trend, &[Mark { at: 60_000, text: "deploy <b>".to_owned() }]),
             rates("Received", &[(Line { name: "received", field: "/value", colour: RECEIVED }, &trend)], &[]),
-            small(Some(&trend), "/value", RECEIVED, "Received"),
+            small(Some(&longer), "/value", RECEIVED, "Received"),
             steps("Weight", &[(0.0, 0.0), (60_000.0, 10.0)], 120_000.0, &[]),
         ];
         for drawing in drawn.map(Markup::into_string) {
@@ -255,6 +259,8 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_said() {
         assert!(latencies("x", &trend(&[None, None]), &[]).into_string().contains("Nothing was measured"));
-        assert!(small(None, "/value", RECEIVED, "x").into_string().contains("No hour yet"));
+        let few = trend(&[Some(1.0), Some(2.0)]);
+        assert!(small(Some(&few), "/value", RECEIVED, "x").into_string().contains("A line after ten minutes"));
+        assert!(small(None, "/value", RECEIVED, "x").into_string().contains("A line after ten minutes"));
     }
 }

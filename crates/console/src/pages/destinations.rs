@@ -24,7 +24,7 @@ const KIND: Kind = Kind { place: Place::Destinations, word: "destination", plura
 /// Latest deliveries that the success of a destination is told by.
 const LATEST: &str = "20";
 
-/// How it stands, in a word. A destination whose deliveries are tried again fails.
+/// How it stands, in a word.
 pub(super) fn state(destination: &Value, fails: bool) -> Markup {
     match destination.text("/state") {
         "active" if fails => parts::state(Tone::Wait, "failing"),
@@ -55,6 +55,11 @@ impl Health {
         Self { delivered, dead, retrying: deliveries.iter().filter(is_retried).count(), ended: delivered + dead, last }
     }
 
+    /// Whether something is tried again, or all that ended lately are dead letters.
+    fn is_failing(&self) -> bool {
+        self.retrying > 0 || (self.dead > 0 && self.delivered == 0)
+    }
+
     fn success(&self) -> Markup {
         html! {
             @if self.ended == 0 { span.muted { (text::NONE) } }
@@ -78,7 +83,7 @@ pub(crate) async fn list(visit: Visit) -> Outcome {
         .collect();
     let n = |state: &str| rows.iter().filter(|one| one.text("/state") == state).count();
     let failing =
-        rows.iter().zip(&health).filter(|(one, health)| one.text("/state") == "active" && health.retrying > 0).count();
+        rows.iter().zip(&health).filter(|(one, health)| one.text("/state") == "active" && health.is_failing()).count();
     let all = counted(rows.len() as u64, "destination", "destinations");
     let (tone, answer) = match (rows.len(), n("disabled"), failing, n("paused")) {
         (0, ..) => (None, "No destination yet".to_owned()),
@@ -106,7 +111,7 @@ fn row(visit: &Visit, one: &Value, health: &Health) -> Markup {
     html! {
         tr data-row {
             td.main { a href=(KIND.path(name)) { (name) } }
-            td.status { (state(one, health.retrying > 0)) }
+            td.status { (state(one, health.is_failing())) }
             td.num data-l="delivered" { (health.success()) }
             td.num data-l="retrying" { (health.retrying) }
             td.long.wide.muted { (text::plain(one.text("/url"), 60)) }
@@ -196,7 +201,7 @@ fn facts(one: &Value, health: &Health, now: i64) -> Markup {
     let retry = one.list("/retry_schedule_ms");
     html! {
         dl.facts {
-            (parts::fact("State", &state(one, health.retrying > 0)))
+            (parts::fact("State", &state(one, health.is_failing())))
             (parts::fact("Delivered, of the latest", &health.success()))
             (parts::fact("Timeout", &value(one.number("/timeout_ms").map(parts::span_of))))
             (parts::fact("At once", &value(number("/max_concurrent"))))
@@ -420,5 +425,10 @@ mod tests {
             json!({"state": "pending", "attempts": 0}),
         ];
         assert_eq!(Health::of(&latest), Health { delivered: 1, dead: 1, retrying: 1, ended: 2, last: Some(5_000) });
+        for (latest, fails) in
+            [(&latest[..], true), (&latest[..2], false), (&latest[1..2], true), (&latest[3..], false), (&[], false)]
+        {
+            assert_eq!(Health::of(latest).is_failing(), fails, "{latest:?}");
+        }
     }
 }

@@ -98,7 +98,7 @@ impl Overview {
     }
 
     fn parts(&self, visit: &Visit) -> Vec<Part> {
-        let summary = Summary::of(self);
+        let summary = Summary::of(self, visit.now);
         let head = parts::head(Some(summary.tone), &summary.answer, &html! { (summary.about) }, &html! {});
         vec![
             ("overview-head", head),

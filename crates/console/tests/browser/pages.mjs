@@ -1,10 +1,10 @@
-// Every page, in both widths and both themes: accessible, in its window, without a complaint of the browser; and how it looks.
-import { PHONE, WIDE, api, assert, check, gateway, open, screenshot, test } from './harness.mjs';
+// Every page in both themes: accessible, in its window, without a complaint of the browser; and how it looks.
+import { api, assert, check, gateway, open, screenshot, test } from './harness.mjs';
 
 const first = async (path) => (await api('GET', path)).value.data?.[0];
 const connection = await first('/api/v1/connections');
 
-const PAGES = [
+export const PAGES = [
   ['overview', '/console'],
   ['events', '/console/events'],
   ['events-search', '/console/events?q=pull_request&source=github'],
@@ -44,7 +44,9 @@ const PAGES = [
   ['not-found', '/console/nothing-here'],
 ];
 
-for (const [place, viewport] of [['1280', WIDE], ['390', PHONE]]) {
+// Declares the tests of every page in a window, and of the page before a session.
+export const look = (viewport) => {
+  const place = viewport.width;
   for (const scheme of ['light', 'dark']) {
     test(`every page at ${place} px, ${scheme}`, async () => {
       const { context, page, complaints } = await open({ viewport, scheme });
@@ -57,42 +59,14 @@ for (const [place, viewport] of [['1280', WIDE], ['390', PHONE]]) {
       }
       await context.close();
     });
-  }
-}
 
-test('signing in looks right', async () => {
-  for (const [place, viewport] of [['1280', WIDE], ['390', PHONE]]) {
-    for (const scheme of ['light', 'dark']) {
+    test(`signing in at ${place} px, ${scheme}`, async () => {
       const { context, page, complaints } = await open({ viewport, scheme, signedIn: false });
       await page.goto('/console');
       assert.match(page.url(), /\/console\/login/);
       await screenshot(page, `login-${place}-${scheme}`);
       await check(page, complaints, `login at ${place} px, ${scheme}`);
       await context.close();
-    }
+    });
   }
-});
-
-test('a theme that was chosen holds against the system, on every page', async () => {
-  const { context, page } = await open({ scheme: 'light' });
-  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-  const light = await background();
-  await page.click('.themes button[value=dark]');
-  await page.waitForLoadState('load');
-  const dark = await background();
-  assert.notEqual(dark, light);
-  await page.goto('/console/sources');
-  assert.equal(await background(), dark);
-  await context.close();
-});
-
-test('a key that may only read sees no button that it may not press', async () => {
-  const { context, page, complaints } = await open({ key: gateway.read_key });
-  for (const [name, path] of PAGES.filter(([name]) => !/new|edit|delete|rotate|replay|test|dry-run/.test(name))) {
-    await page.goto(path);
-    const posts = await page.locator('main form[method=post]:not(.themes):not([action="/console/logout"])').count();
-    assert.equal(posts, 0, `${name} has a form for somebody who may only read`);
-    await check(page, complaints, `${name}, read only`);
-  }
-  await context.close();
-});
+};

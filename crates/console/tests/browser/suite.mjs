@@ -2,7 +2,7 @@
 import { runAll } from './harness.mjs';
 
 const part = process.argv[2];
-if (!['pages', 'empty', 'forms', 'security', 'use'].includes(part)) {
+if (!['wide', 'phone', 'empty', 'forms', 'security', 'use'].includes(part)) {
   throw new Error(`there is no part ${part}`);
 }
 await import(`./${part}.mjs`);

@@ -1,5 +1,6 @@
 // Keyboard, live updates, copying, and everything without script.
 import { PHONE, api, assert, check, gateway, open, test, until } from './harness.mjs';
+import { PAGES } from './pages.mjs';
 
 const publish = (data) => api('POST', '/api/v1/events', { source: 'shop', type: 'live.row', data });
 
@@ -126,6 +127,30 @@ test('pages answer fast', async () => {
     console.log(`     ${path} ${best.toFixed(1)} ms at best`);
     // A debug build on a busy machine; the bar of 50 ms is measured by the benches.
     assert.ok(best < 500, `${path} took ${best} ms`);
+  }
+  await context.close();
+});
+
+test('a theme that was chosen holds against the system, on every page', async () => {
+  const { context, page } = await open({ scheme: 'light' });
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await background();
+  await page.click('.themes button[value=dark]');
+  await page.waitForLoadState('load');
+  const dark = await background();
+  assert.notEqual(dark, light);
+  await page.goto('/console/sources');
+  assert.equal(await background(), dark);
+  await context.close();
+});
+
+test('a key that may only read sees no button that it may not press', async () => {
+  const { context, page, complaints } = await open({ key: gateway.read_key });
+  for (const [name, path] of PAGES.filter(([name]) => !/new|edit|delete|rotate|replay|test|dry-run/.test(name))) {
+    await page.goto(path);
+    const posts = await page.locator('main form[method=post]:not(.themes):not([action="/console/logout"])').count();
+    assert.equal(posts, 0, `${name} has a form for somebody who may only read`);
+    await check(page, complaints, `${name}, read only`);
   }
   await context.close();
 });

@@ -32,6 +32,7 @@ fn everything(metrics: &Metrics) {
         metrics.store_pool_connections.get(*state).set(1.0);
     }
     metrics.alert_active.get(AlertName::Cpu).set(0.0);
+    metrics.stream_clients.get(StreamKind::ALL[0]).set(0.0);
     metrics.business_metrics.set("orders", 1.0);
 }
 

@@ -47,8 +47,13 @@ async fn run(suite: &str) {
 }
 
 #[tokio::test]
-async fn every_page_is_whole_in_both_widths_and_themes_without_violations() {
-    run("pages").await;
+async fn every_page_is_whole_on_a_desk_in_both_themes_without_violations() {
+    run("wide").await;
+}
+
+#[tokio::test]
+async fn every_page_is_whole_on_a_phone_in_both_themes_without_violations() {
+    run("phone").await;
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
 //! The one sentence that says how it is.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use spillway_model::UnixMillis;
+
 use super::Overview;
 use crate::look::parts::{Tone, counted};
 use crate::read::Read as _;
@@ -12,6 +17,9 @@ pub(super) struct Summary {
     pub(super) about: String,
 }
 
+/// Milliseconds for which a dead letter is news.
+const LATELY: i64 = 3_600_000;
+
 /// What the sentence is made of.
 #[derive(Debug, Default, Clone)]
 struct Facts {
@@ -23,6 +31,8 @@ struct Facts {
     retrying: usize,
     pending: Option<u64>,
     dead: bool,
+    /// Destinations with dead letters of the last hour, of the latest dead letters.
+    lost_lately: usize,
     /// The worst alert that is no mere information, and how many there are.
     alert: Option<(bool, String)>,
     alerts: usize,
@@ -30,7 +40,7 @@ struct Facts {
 }
 
 impl Summary {
-    pub(super) fn of(overview: &Overview) -> Self {
+    pub(super) fn of(overview: &Overview, now: UnixMillis) -> Self {
         let in_state = |state: &str| overview.destinations.iter().filter(|one| one.text("/state") == state).count();
         let failing = overview.destinations.iter().filter(|one| overview.retrying_for(one) > 0).count();
         let alerts: Vec<_> = overview.alerts.iter().filter(|alert| alert.text("/severity") != "info").collect();
@@ -42,12 +52,18 @@ impl Summary {
             retrying: overview.retrying.len(),
             pending: overview.now("pending_deliveries").map(|n| n as u64),
             dead: !overview.dead.is_empty(),
+            lost_lately: lost_lately(&overview.dead, now),
             alert: alerts.first().map(|alert| (alert.text("/severity") == "critical", alert.text("/text").to_owned())),
             alerts: alerts.len(),
             sources: overview.sources.len(),
         };
         facts.summary()
     }
+}
+
+fn lost_lately(dead: &[Value], now: UnixMillis) -> usize {
+    let is_new = |one: &&Value| one.instant("/ended_at").is_some_and(|at| now - at < LATELY);
+    dead.iter().filter(is_new).map(|one| one.text("/destination")).collect::<BTreeSet<_>>().len()
 }
 
 impl Facts {
@@ -93,6 +109,14 @@ impl Facts {
         if self.paused > 0 {
             return (Tone::Wait, format!("{} paused{retrying}", of(self.paused)));
         }
+        if self.lost_lately > 0 {
+            let whose = match (self.lost_lately, self.destinations) {
+                (_, 1) => "The destination has".to_owned(),
+                (1, _) => format!("1 of {all} has"),
+                (n, _) => format!("{n} of {all} have"),
+            };
+            return (Tone::Wait, format!("{whose} dead letters of the last hour{retrying}"));
+        }
         let healthy = match self.destinations {
             1 => "The destination is healthy".to_owned(),
             2 => "Both destinations healthy".to_owned(),
@@ -117,7 +141,21 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn old_dead_letters_are_no_news() {
+        let dead = |destination: &str, ended_at: &str| json!({"destination": destination, "ended_at": ended_at});
+        let dead = [
+            dead("dst_a", "1970-01-01T01:30:00Z"),
+            dead("dst_a", "1970-01-01T01:20:00Z"),
+            dead("dst_b", "1970-01-01T00:40:00Z"),
+        ];
+        assert_eq!(lost_lately(&dead, 2 * LATELY), 1);
+        assert_eq!(lost_lately(&dead, 3 * LATELY), 0);
+    }
 
     #[test]
     fn the_worst_comes_first() {
@@ -150,6 +188,16 @@ mod tests {
                 Facts { destinations: 1, failing: 1, retrying: 0, ..Facts::default() },
                 Tone::Wait,
                 "The destination is failing",
+            ),
+            (
+                Facts { lost_lately: 1, retrying: 0, ..fine.clone() },
+                Tone::Wait,
+                "1 of 14 destinations has dead letters of the last hour",
+            ),
+            (
+                Facts { lost_lately: 1, destinations: 1, ..fine.clone() },
+                Tone::Wait,
+                "The destination has dead letters of the last hour; 3 deliveries retrying",
             ),
             (Facts::default(), Tone::Off, "Ready, and nothing is set up"),
         ] {
