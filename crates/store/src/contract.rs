@@ -341,8 +341,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn backlog(&self) -> Result<Backlog, StoreError>;
 
     /// Housekeeping that may be called at any time and should be called every minute: partitions ahead of time, pruning of
-    /// idempotency records that are older than their window, of the use of budgets two days ago, and of places whose lease has ended, and
-    /// order keys whose pending delivery ended without a word to them.
+    /// idempotency records that are older than their window, of the use of budgets two days ago, of places whose lease has ended, of replays
+    /// that ended 90 days ago, and order keys whose pending delivery ended without a word to them.
     async fn maintain(&self, now: UnixMillis) -> Result<(), StoreError>;
 
     /// Whether the database answers.

@@ -10,6 +10,10 @@ use crate::Cursor;
 /// Deliveries that one [`crate::Store::select`] looks at, at most, whatever they match.
 pub const SELECT_LOOKED_AT: usize = 10_000;
 
+/// Milliseconds for which a replay is kept after its end.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) const ENDED_KEPT_MS: i64 = 90 * 86_400_000;
+
 /// How many deliveries are looked at to find `limit`: some more, so that few that match among many are found in few parts.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn looked_at(limit: usize) -> usize {

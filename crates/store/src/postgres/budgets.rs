@@ -9,6 +9,7 @@ use sqlx::{Connection as _, PgConnection, Row};
 use super::rows::{bits, uuid};
 use super::sessions::Session;
 use crate::budgets::{HOUR_MS, HOURS_KEPT};
+use crate::replays::ENDED_KEPT_MS;
 use crate::{BudgetRequest, BudgetUse, PlacesRequest, StoreError};
 
 const OPEN_HOUR: &str = "INSERT INTO budget_use (hour, destination_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -107,6 +108,10 @@ pub(super) async fn hold(session: &mut Session, request: &PlacesRequest) -> Resu
 pub(super) async fn prune(connection: &mut PgConnection, now: UnixMillis) -> Result<(), StoreError> {
     let oldest = now.div_euclid(HOUR_MS) - HOURS_KEPT;
     sqlx::query(PRUNE_USE).bind(oldest).execute(&mut *connection).await?;
-    sqlx::query(PRUNE_PLACES).bind(now).execute(connection).await?;
+    sqlx::query(PRUNE_PLACES).bind(now).execute(&mut *connection).await?;
+    sqlx::query("DELETE FROM replays WHERE state <> 0 AND updated_at <= $1")
+        .bind(now - ENDED_KEPT_MS)
+        .execute(connection)
+        .await?;
     Ok(())
 }

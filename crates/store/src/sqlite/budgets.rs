@@ -8,6 +8,7 @@ use sqlx::{Row, SqliteConnection};
 use super::rows::damaged;
 use super::task::{Done, Work};
 use crate::budgets::{HOUR_MS, HOURS_KEPT};
+use crate::replays::ENDED_KEPT_MS;
 use crate::{BudgetRequest, BudgetUse, PlacesRequest, StoreError};
 
 #[async_trait]
@@ -98,8 +99,12 @@ impl Work for Prune {
             .bind(self.now.div_euclid(HOUR_MS) - HOURS_KEPT)
             .execute(&mut *connection)
             .await?;
-        sqlx::query("DELETE FROM held_places WHERE lease_until <= ?").bind(self.now).execute(connection).await?;
-        Ok(Done::few((), 2))
+        sqlx::query("DELETE FROM held_places WHERE lease_until <= ?").bind(self.now).execute(&mut *connection).await?;
+        sqlx::query("DELETE FROM replays WHERE state <> 0 AND updated_at <= ?")
+            .bind(self.now - ENDED_KEPT_MS)
+            .execute(connection)
+            .await?;
+        Ok(Done::few((), 3))
     }
 }
 

@@ -25,6 +25,7 @@ on_every_engine! {
     a_step_makes_due_what_has_ended_and_counts_the_rest
     a_step_is_taken_once
     a_cancelled_replay_goes_no_further
+    a_replay_is_forgotten_ninety_days_after_its_end
     a_replay_survives_a_crash_and_goes_on_where_it_was
     an_event_in_quarantine_goes_nowhere_until_it_is_released
     a_connection_that_came_later_gets_an_old_event_once
@@ -332,6 +333,18 @@ async fn a_step_is_taken_once(test: TestStore) {
     assert_eq!(test.store.advance_replay(last).await.unwrap(), None, "what is done is over");
     test.clock.advance(10 * LEASE);
     assert_eq!(test.store.hold_replay(test.now(), test.now() + LEASE).await.unwrap(), None);
+}
+
+async fn a_replay_is_forgotten_ninety_days_after_its_end(test: TestStore) {
+    let (running, ended) = (created(&test).await, created(&test).await);
+    test.store.cancel_replay(ended.id, test.now()).await.unwrap().unwrap();
+    let stored = async |id| test.store.replay(id).await.unwrap().is_some();
+    const DAYS: i64 = 90 * 86_400_000;
+    test.store.maintain(test.now() + DAYS - 1).await.unwrap();
+    assert!(stored(running.id).await && stored(ended.id).await);
+    test.store.maintain(test.now() + DAYS).await.unwrap();
+    assert!(stored(running.id).await, "what runs stays");
+    assert!(!stored(ended.id).await);
 }
 
 async fn a_cancelled_replay_goes_no_further(test: TestStore) {
