@@ -9,6 +9,7 @@ mod load;
 mod metadata;
 mod setup;
 mod slo;
+mod stack;
 mod test;
 
 use std::path::Path;
@@ -38,6 +39,7 @@ enum Command {
     Fuzz(fuzz::Args),
     Dist(dist::Args),
     Slo(slo::Args),
+    Stack(stack::Args),
 }
 
 fn main() -> ExitCode {
@@ -67,5 +69,6 @@ fn run(command: Command) -> Result<()> {
         Command::Fuzz(args) => fuzz::run(&sh, args),
         Command::Dist(args) => dist::run(&sh, args),
         Command::Slo(args) => slo::run(&sh, args),
+        Command::Stack(args) => stack::run(&sh, args),
     }
 }

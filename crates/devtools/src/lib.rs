@@ -11,6 +11,7 @@ mod load;
 mod payloads;
 mod report;
 mod rollout;
+mod stack;
 mod up;
 
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ enum Command {
     Chaos(chaos::ChaosArgs),
     /// Runs a load test of infra/load
     Load(load::LoadArgs),
+    /// Starts, ends and shows the whole stack
+    Stack(stack::StackArgs),
     /// Lets a new version of a gateway out under load, or takes it back
     RolloutDemo(rollout::RolloutDemoArgs),
     /// A good or bad version of a gateway, in a process of its own
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments).map(code),
         Command::Chaos(arguments) => chaos::command(&arguments).map(code),
         Command::Load(arguments) => load::run(&arguments),
+        Command::Stack(arguments) => stack::run(&arguments),
         Command::RolloutDemo(arguments) => rollout::run(&arguments).map(code),
         Command::Candidate(arguments) => rollout::candidate(&arguments).map(code),
         Command::Reference(arguments) => bench::reference(&arguments).map(code),
