@@ -5,6 +5,7 @@ mod devtools;
 mod dist;
 mod failure;
 mod fuzz;
+mod images;
 mod load;
 mod metadata;
 mod setup;
@@ -38,6 +39,7 @@ enum Command {
     RolloutDemo(devtools::RolloutDemoArgs),
     Fuzz(fuzz::Args),
     Dist(dist::Args),
+    Images(images::Args),
     Slo(slo::Args),
     Stack(stack::Args),
 }
@@ -68,6 +70,7 @@ fn run(command: Command) -> Result<()> {
         Command::RolloutDemo(args) => devtools::rollout_demo(&sh, args),
         Command::Fuzz(args) => fuzz::run(&sh, args),
         Command::Dist(args) => dist::run(&sh, args),
+        Command::Images(args) => images::run(&sh, args),
         Command::Slo(args) => slo::run(&sh, args),
         Command::Stack(args) => stack::run(&sh, args),
     }
