@@ -38,15 +38,12 @@ impl Loaded {
     }
 }
 
-/// `[server]`, `[[sources]]` for `sources[0]`, `[destinations.breaker]` for `destinations[0].breaker`.
+/// `[server]`, `[[sources]]` for `sources[0]`, `[destinations.breaker]` for `destinations[0].breaker`, `[[sources.event_types]]` for
+/// `sources[0].event_types[0]`.
 fn header(table: &str) -> String {
-    match table.split_once('[') {
-        None => format!("[{table}]"),
-        Some((list, rest)) => match rest.split_once("].") {
-            None => format!("[[{list}]]"),
-            Some((_, inner)) => format!("[{list}.{inner}]"),
-        },
-    }
+    let names: Vec<&str> = table.split('.').map(|part| part.split('[').next().unwrap_or(part)).collect();
+    let path = names.join(".");
+    if table.ends_with(']') { format!("[[{path}]]") } else { format!("[{path}]") }
 }
 
 fn write_line(text: &mut String, line: std::fmt::Arguments<'_>) {
