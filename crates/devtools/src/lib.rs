@@ -11,6 +11,8 @@ mod load;
 mod payloads;
 mod report;
 mod rollout;
+#[cfg(test)]
+mod runbooks;
 mod stack;
 mod up;
 
