@@ -2,6 +2,7 @@
 
 mod floors;
 mod images;
+mod linter;
 mod metric_catalogue;
 mod pipelines;
 mod secrets;

@@ -102,6 +102,7 @@ fn test(sh: &Shell, TestArgs { official, programs, compose }: TestArgs) -> Resul
         if compose.is_none() {
             parts.push(&COMPOSE);
         }
+        engine::take_root(sh)?;
         setup::ensure(sh, &parts)?;
         let programs = match programs {
             Some(folder) => Programs::given(folder)?,

