@@ -47,8 +47,8 @@ pub(super) fn images(sh: &Shell, engine: &Engine, is_release: bool) -> Result<()
     })
 }
 
-/// A container of the stack: who it runs as, what it may, what it may use, how it is.
-pub(super) fn container(sh: &Shell, engine: &Engine, id: &str) -> Result<()> {
+/// A container of the stack: who it runs as, what it may, what it may use, how it is, and that it does not show the database's password.
+pub(super) fn container(sh: &Shell, engine: &Engine, id: &str, password: &str) -> Result<()> {
     let container = inspect(sh, engine, "container", id)?;
     let name = container["Name"].as_str().unwrap_or_default().trim_start_matches('/').to_owned();
     let (host, config) = (&container["HostConfig"], &container["Config"]);
@@ -66,6 +66,9 @@ pub(super) fn container(sh: &Shell, engine: &Engine, id: &str) -> Result<()> {
         (host["LogConfig"]["Config"]["max-size"].is_string(), "has a log without an end"),
         (container["State"]["Health"]["Status"] == "healthy", "is not healthy"),
         (container["State"]["OOMKilled"] == false, "ran out of memory"),
+        // Whoever starts before what it needs dies and is started again.
+        (container["RestartCount"] == 0, "was started more than once"),
+        (!container.to_string().contains(password), "shows the password to whoever may look at containers"),
     ];
     for (holds, what) in rules {
         expect(holds, || format!("{name} {what}"))?;

@@ -43,8 +43,9 @@ pub(super) fn run(sh: &Shell, engine: &Engine, spillway: &str, official: bool, s
     let stack = Stack { sh, engine, spillway: spillway.to_owned(), secrets: make_secrets(sh)?, official };
     stack.up()?;
     say("looking at every container");
+    let password = sh.read_file(stack.secrets.path().join("postgres_password"))?;
     for service in stack.services()? {
-        inspection::container(sh, engine, &stack.container_of(&service)?)?;
+        inspection::container(sh, engine, &stack.container_of(&service)?, &password)?;
     }
     stack.write_to_root_is_refused()?;
     say("sending webhooks through nginx");
@@ -52,12 +53,19 @@ pub(super) fn run(sh: &Shell, engine: &Engine, spillway: &str, official: bool, s
     stack.configure(&key)?;
     stack.send(N_WEBHOOKS)?;
     stack.wait_for_deliveries(&key, N_WEBHOOKS)?;
+    stack.receiver_has(N_WEBHOOKS)?;
     say("killing a node");
     stack.compose(&["kill", "api-2"]).ignore_stderr().run()?;
     stack.send(N_WEBHOOKS)?;
     stack.wait_for_deliveries(&key, 2 * N_WEBHOOKS)?;
+    stack.receiver_has(2 * N_WEBHOOKS)?;
     stack.compose(&["up", "-d", "api-2"]).ignore_stderr().run()?;
     stack.wait_until_targets_are_up()?;
+    say("taking it down and up again: its data stays");
+    stack.compose(&["down"]).ignore_stdout().ignore_stderr().run()?;
+    stack.up()?;
+    stack.send(N_WEBHOOKS)?;
+    stack.wait_for_deliveries(&key, 3 * N_WEBHOOKS)?;
     say("taking it down");
     stack.down()?;
     stack.nothing_is_left()
@@ -185,13 +193,16 @@ impl<'a> Stack<'a> {
         Ok(program.into_os_string())
     }
 
-    /// All are delivered, and the receiver, which checks signatures, has them.
     fn wait_for_deliveries(&self, key: &str, count: usize) -> Result<()> {
         self.until(&format!("{count} deliveries are delivered"), || {
             let list =
                 self.spillway(key, &["deliveries", "list", "--state", "delivered", "--all", "--output", "json"])?;
             Ok(n_entries(&list) == count)
-        })?;
+        })
+    }
+
+    /// The receiver, which checks signatures, has them.
+    fn receiver_has(&self, count: usize) -> Result<()> {
         let receiver = self.container_of("receiver")?;
         let log = self.engine.docker(self.sh, &["logs", &receiver]).ignore_stderr().read()?;
         let key =
