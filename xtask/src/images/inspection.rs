@@ -34,6 +34,7 @@ pub(super) fn images(sh: &Shell, engine: &Engine, is_release: bool) -> Result<()
             format!("the image {target} says {version:?} and not that it is {program}")
         })?;
     }
+    reports_can_be_written(sh, engine)?;
     let layers = engine
         .docker(sh, &["history", "--no-trunc", "--human=false", "--format={{.Size}} {{.CreatedBy}}", &local("gateway")])
         .read()?;
@@ -45,6 +46,13 @@ pub(super) fn images(sh: &Shell, engine: &Engine, is_release: bool) -> Result<()
     expect(!is_release || n_bytes <= MAX_GATEWAY_BYTES, || {
         format!("the gateway's own layer has {n_bytes} bytes, {MAX_GATEWAY_BYTES} at most")
     })
+}
+
+/// The load generator's folder for reports is its user's, also where the root file system is read-only: its manual is written there.
+fn reports_can_be_written(sh: &Shell, engine: &Engine) -> Result<()> {
+    let run = ["run", "--rm", "--network=none", "--read-only", "--cap-drop=ALL"];
+    let image = local("loadgen");
+    Ok(engine.docker(sh, &[&run[..], &[&image, "man", "/reports"]].concat()).ignore_stdout().run()?)
 }
 
 /// A container of the stack: who it runs as, what it may, what it may use, how it is, and that it does not show the database's password.
