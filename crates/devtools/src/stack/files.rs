@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use super::hurry::hurried;
@@ -15,6 +15,8 @@ use crate::demo::{SIGNING_SECRET, SOURCE_SECRET};
 const INFRA: &str = "infra";
 /// Role of PostgreSQL's owner.
 const DATABASE_ROLE: &str = "spillway";
+/// For data that cannot be in the stack's folder; survives a restart of the machine.
+const ELSEWHERE: &str = "/var/tmp";
 
 /// Writes settings and configuration of every part, and makes an empty database when there is none.
 pub(super) fn write(folder: &Path, state: &State, programs: &Programs) -> Result<(), Failure> {
@@ -69,37 +71,51 @@ fn database(folder: &Path, programs: &Programs) -> Result<String, Failure> {
         })?;
         return Ok(password);
     }
-    if !programs.postgres_reaches(folder) {
-        return Err(format!(
-            "the user postgres, which PostgreSQL runs as, cannot get into {}: choose another place with --folder, such as /var/tmp/spillway-stack",
-            folder.display()
-        )
-        .into());
-    }
+    let place = place_of_data(folder, programs)?;
     let password = format!("{:032x}", rand::random::<u128>());
-    write_private(&secret, &password)?;
     // Made beside its place: half a database is none.
-    let staged = folder.join("postgres.new");
+    let (staged, handed_over) = (place.join("postgres.new"), place.join("postgres.password"));
     if staged.exists() {
         fs::remove_dir_all(&staged)?;
     }
     fs::create_dir(&staged)?;
     fs::set_permissions(&staged, fs::Permissions::from_mode(0o700))?;
-    for path in [&staged, &secret] {
+    write_private(&handed_over, &password)?;
+    for path in [&staged, &handed_over] {
         if let Some((user, group)) = programs.postgres_owner {
             chown(path, Some(user), Some(group))?;
         }
     }
     let mut initdb = programs.postgres("initdb");
     initdb.args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--username", DATABASE_ROLE]);
-    let made = initdb.arg("--pwfile").arg(&secret).arg("-D").arg(&staged).output();
+    let made = initdb.arg("--pwfile").arg(&handed_over).arg("-D").arg(&staged).output();
+    fs::remove_file(handed_over)?;
     let made = made.map_err(|error| format!("initdb cannot be run: {error}"))?;
     if !made.status.success() {
         return Err(format!("initdb made no database: {}", String::from_utf8_lossy(&made.stderr).trim()).into());
     }
     extensions(&staged, programs)?;
-    fs::rename(staged, data)?;
+    write_private(&secret, &password)?;
+    fs::rename(staged, place.join("postgres"))?;
+    if place != folder {
+        if data.is_symlink() {
+            fs::remove_file(&data)?;
+        }
+        symlink(place.join("postgres"), data)?;
+    }
     Ok(password)
+}
+
+/// The stack's folder, or one that PostgreSQL's user can get into: the home of root is closed to it.
+fn place_of_data(folder: &Path, programs: &Programs) -> Result<PathBuf, Failure> {
+    if programs.postgres_reaches(folder) {
+        return Ok(folder.to_owned());
+    }
+    let place = Path::new(ELSEWHERE).join(format!("spillway-stack-{:016x}", rand::random::<u64>()));
+    fs::create_dir(&place)?;
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755))?;
+    say!("  PostgreSQL's user cannot get into {}: its data goes to {}", folder.display(), place.display());
+    Ok(place)
 }
 
 /// What the containers' database is given at its first start; here by a server that runs only for that.
@@ -120,8 +136,10 @@ fn extensions(data: &Path, programs: &Programs) -> Result<(), Failure> {
 fn nginx_main(folder: &Path) -> String {
     let dir = folder.join("nginx");
     let dir = dir.display();
+    // Workers of a root's nginx would be another user, who may be kept out of the folder.
+    let user = if rustix::process::geteuid().is_root() { "user root root;\n" } else { "" };
     format!(
-        "daemon off;\nworker_processes 2;\npid {dir}/nginx.pid;\nerror_log stderr notice;\n\
+        "{user}daemon off;\nworker_processes 2;\npid {dir}/nginx.pid;\nerror_log stderr notice;\n\
          events {{ worker_connections 1024; }}\n\
          http {{\nclient_body_temp_path {dir}/body;\nproxy_temp_path {dir}/proxy;\nfastcgi_temp_path {dir}/fastcgi;\n\
          uwsgi_temp_path {dir}/uwsgi;\nscgi_temp_path {dir}/scgi;\ninclude {dir}/gateway.conf;\n}}\n"

@@ -186,7 +186,8 @@ impl Stack {
         match part {
             Part::Postgres => {
                 let mut command = programs.postgres("postgres");
-                command.arg("-D").arg(dir).args(["-p", &port, "-h", "127.0.0.1"]);
+                // It may be a link to where PostgreSQL's user can go.
+                command.arg("-D").arg(dir.canonicalize().unwrap_or(dir)).args(["-p", &port, "-h", "127.0.0.1"]);
                 for setting in POSTGRES_SETTINGS {
                     command.args(["-c", setting]);
                 }

@@ -123,9 +123,9 @@ async fn the_heartbeat_stops_when_those_who_tell_are_dead() {
 async fn find(stack: &Stack, receiver: &str, alert: &str, label: &str, value: &str, status: &str) -> Value {
     let told = stack.told(receiver).await;
     let bodies = told.iter().rev().filter(|(to, _)| to == "alerts" || to == "heartbeat").map(|(_, body)| body);
-    let alerts = bodies.flat_map(|body| body["alerts"].as_array().into_iter().flatten());
+    let mut alerts = bodies.flat_map(|body| body["alerts"].as_array().into_iter().flatten());
     let is_it = |one: &&Value| one["labels"]["alertname"] == alert && one["labels"][label] == value;
-    let last = alerts.filter(is_it).next();
+    let last = alerts.find(is_it);
     last.filter(|last| last["status"] == status).cloned().unwrap_or_default()
 }
 

@@ -53,7 +53,8 @@ async fn every_panel_shows_something() {
         }
     };
     let in_time = tokio::time::timeout(DEADLINE * 2, all_show).await;
-    assert!(in_time.is_ok(), "these panels show nothing: {empty:#?}");
+    let titles: Vec<&str> = empty.iter().map(|query| query.panel.as_str()).collect();
+    assert!(in_time.is_ok(), "these panels show nothing: {titles:#?}");
 
     let rules = stack.get(&format!("http://{prometheus}/api/v1/rules")).await;
     let groups = rules["data"]["groups"].as_array().cloned().unwrap_or_default();
