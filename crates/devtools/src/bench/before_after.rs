@@ -47,7 +47,7 @@ impl Mode {
         match self {
             Self::Synchronous => "synchronous",
             Self::Quick => "quick",
-            Self::QuickTwoProcesses => "quick, a process that answers and one that delivers",
+            Self::QuickTwoProcesses => "quick, two processes",
         }
     }
 
@@ -103,8 +103,13 @@ pub(crate) async fn run(arguments: &BenchArgs, load: Load) -> Result<Table, Fail
         let mut measured = modes.iter().copied().zip(measured);
         let Some((_, before)) = measured.next() else { continue };
         let before = figures(engine, Mode::Synchronous, before);
-        let afters: Vec<_> = measured.map(|(mode, after)| compared(&before, figures(engine, mode, after))).collect();
-        before.into_iter().chain(afters.into_iter().flatten()).for_each(|figure| table.push(figure));
+        let mut afters = Vec::new();
+        for (mode, after) in measured {
+            let after = compared(&before, figures(engine, mode, after));
+            table.title.push_str(&in_short(engine, mode, &after));
+            afters.extend(after);
+        }
+        before.into_iter().chain(afters).for_each(|figure| table.push(figure));
     }
     Ok(table)
 }
@@ -228,4 +233,19 @@ fn compared(before: &[Figure; 5], after: [Figure; 5]) -> [Figure; 5] {
         answering.against(&before[3]).bar(Bar::RatioAtMost(0.6)),
         failed.against(&before[4]).bar(Bar::RatioAtMost(0.5)),
     ]
+}
+
+/// The four figures in a line, as changes.
+fn in_short(engine: Engine, mode: Mode, [p95, rate, _, answering, failed]: &[Figure; 5]) -> String {
+    let change =
+        |figure: &Figure| figure.ratio.map_or_else(String::new, |ratio| format!("{:+.0} %", (ratio - 1.0) * 100.0));
+    format!(
+        "\n{}, {}: p95 {}, throughput × {:.1}, processor time per request {}, answers 5xx in the overload {}",
+        engine.name(),
+        mode.name(),
+        change(p95),
+        rate.ratio.unwrap_or(f64::NAN),
+        change(answering),
+        change(failed),
+    )
 }
