@@ -9,7 +9,8 @@ use crate::slo::Problem;
 const LISTS: [&str; 2] = ["metrics.md", "rollout_metrics.md"];
 
 /// Metrics of others: of Prometheus itself, of the exporters that the alerts are written for, and what the rules record.
-const OTHERS: [&str; 7] = ["ALERTS", "up", "slo:", "node_", "probe_", "loadtest_", "alertmanager_"];
+const OTHERS: [&str; 8] =
+    ["ALERTS", "up", "slo:", "node_", "probe_", "loadtest_", "alertmanager_", "nginx_connections"];
 
 /// Words of the query language that are no metric.
 const WORDS: [&str; 13] = [
