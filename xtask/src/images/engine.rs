@@ -12,6 +12,8 @@ use xshell::{Cmd, Shell, TempDir, cmd};
 use super::pause;
 use crate::failure::{Failure, Result};
 
+/// What the folder of an engine's data is called, before the process that it belongs to.
+const DATA: &str = "engine-";
 const START: Duration = Duration::from_secs(90);
 const STOP: Duration = Duration::from_secs(60);
 
@@ -64,14 +66,25 @@ impl Engine {
 
     /// Starts one with its data below `work`, and waits until it answers.
     pub(super) fn start(sh: &Shell, work: &Path, docker: PathBuf, compose: Option<ComposeCommand>) -> Result<Self> {
-        let data = work.join(format!("engine-{}", std::process::id()));
+        remove_left_over(work)?;
+        let data = work.join(format!("{DATA}{}", std::process::id()));
         fs::create_dir_all(&data)?;
         // The paths of sockets must be short.
         let sockets = sh.create_temp_dir()?;
         let log = data.join("engine.log");
         let at = |name: &str| sockets.path().join(name).into_os_string();
         let mut command = Command::new("unshare");
-        command.args(["--net", "--mount", "sh", "-c", "ip link set lo up && exec dockerd \"$@\"", "dockerd"]);
+        // Ends with us, also when we are interrupted.
+        command.args([
+            "--net",
+            "--mount",
+            "setpriv",
+            "--pdeathsig=TERM",
+            "sh",
+            "-c",
+            "ip link set lo up && exec dockerd \"$@\"",
+            "dockerd",
+        ]);
         command.args(["--bridge=none", "--data-root"]).arg(data.join("data")).arg("--exec-root").arg(at("exec"));
         command.arg("--pidfile").arg(at("pid")).arg("--host").arg(prefixed("unix://", &at("socket")));
         command.stdin(Stdio::null()).stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
@@ -146,6 +159,19 @@ impl Drop for Own {
         }
         let _ = fs::remove_dir_all(&self.data);
     }
+}
+
+/// Data of runs that were interrupted: gigabytes.
+fn remove_left_over(work: &Path) -> Result<()> {
+    for entry in fs::read_dir(work)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(DATA));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn prefixed(prefix: &str, path: &OsStr) -> OsString {
