@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use super::object::{self, Object, Step, short};
@@ -63,10 +63,20 @@ impl Schemas {
                     Finding { path, message: unknown_field(field, known.iter().map(String::as_str)) }
                 }));
             } else {
-                findings.push(Finding { path, message: short(&error.to_string()) });
+                findings.push(Finding { path, message: reason(&error) });
             }
         }
         Some(findings)
+    }
+}
+
+fn reason(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        ValidationErrorKind::Enum { options } => {
+            let words: Vec<_> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            short(&format!("{} is none of {}", error.instance(), words.join(", ")))
+        }
+        _ => short(&error.to_string()),
     }
 }
 

@@ -125,8 +125,8 @@ fn patches<'a>(file: &'a File, object: &Object, path: &[(Step, Option<String>)])
     for patch in lists.flat_map(Node::items) {
         let Some(text) = patch.get("patch") else { continue };
         let target = patch.get("target").and_then(|target| target.get("kind")).and_then(Node::text);
-        // A literal block begins on the line after its key's.
-        for document in node::parse(text.text().unwrap_or_default(), text.line()) {
+        // The line of a literal block is that of its first line of text.
+        for document in node::parse(text.text().unwrap_or_default(), text.line() - 1) {
             if is_of(&document, object) {
                 let (depth, line) = document.follow(path);
                 found.push((depth, file.path.as_path(), line));
