@@ -7,6 +7,7 @@ mod failure;
 mod fuzz;
 mod images;
 mod load;
+mod manifests;
 mod metadata;
 mod setup;
 mod slo;
@@ -42,6 +43,7 @@ enum Command {
     Images(images::Args),
     Slo(slo::Args),
     Stack(stack::Args),
+    Manifests(manifests::Args),
 }
 
 fn main() -> ExitCode {
@@ -73,5 +75,6 @@ fn run(command: Command) -> Result<()> {
         Command::Images(args) => images::run(&sh, args),
         Command::Slo(args) => slo::run(&sh, args),
         Command::Stack(args) => stack::run(&sh, args),
+        Command::Manifests(args) => manifests::run(&sh, args),
     }
 }
