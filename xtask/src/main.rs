@@ -9,6 +9,8 @@ mod images;
 mod load;
 mod manifests;
 mod metadata;
+#[cfg(test)]
+mod runbooks;
 mod setup;
 mod slo;
 mod stack;
