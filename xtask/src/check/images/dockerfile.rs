@@ -8,12 +8,16 @@ pub(super) fn violations(text: &str) -> Vec<String> {
     let mut say = |line: usize, what: &str| violations.push(format!("{}:{line}: {what}", super::DOCKERFILE));
     for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
         let default = line.strip_prefix("ARG ").and_then(|argument| argument.split_once('='));
-        if let Some((name, _)) = default.filter(|(name, image)| name.ends_with("_IMAGE") && !is_pinned(image)) {
-            say(number, &format!("{name} needs a default with its digest, IMAGE:TAG@sha256:…"));
+        let is_stage = |name: &str| stages(text).any(|stage| stage == name);
+        if let Some((name, _)) = default.filter(|(name, image)| name.ends_with("_IMAGE") && !is_stage(image)) {
+            say(
+                number,
+                &format!("the default of {name} is no stage of this file, where its digest is kept up to date"),
+            );
         }
         let base = line.strip_prefix("FROM ").and_then(|from| from.split_whitespace().next());
-        if let Some(base) = base.filter(|base| !base.contains("${") && !stages(text).any(|stage| stage == *base)) {
-            say(number, &format!("{base} is named here: give it an ARG …_IMAGE with a default"));
+        if let Some(base) = base.filter(|base| !base.contains("${") && !is_stage(base) && !is_pinned(base)) {
+            say(number, &format!("{base} can change: write IMAGE:TAG@sha256:DIGEST"));
         }
         if line.strip_prefix("USER ").is_some_and(|user| !user.split(':').all(is_number_of_nobody_special)) {
             say(number, "USER takes numbers, and not 0, so that Kubernetes can see that it is not root");
@@ -60,11 +64,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         let cases = [
-            ("bookworm@sha256:", "bookworm@sha512:", "RUST_IMAGE needs a default with its digest"),
+            ("bookworm@sha256:", "bookworm@sha512:", "can change: write IMAGE:TAG@sha256:"),
+            ("RUST_IMAGE=pinned-rust", "RUST_IMAGE=rust:1", "the default of RUST_IMAGE is no stage"),
             ("USER 65532:65532", "USER nonroot", "USER takes numbers"),
             ("USER 65532:65532", "USER 0:0", "USER takes numbers"),
             ("USER 65532:65532", "", "there is no USER"),
-            ("FROM runtime AS loadgen", "FROM debian:12 AS loadgen", "debian:12 is named here"),
+            ("FROM runtime AS loadgen", "FROM debian:12 AS loadgen", "debian:12 can change"),
             ("AS rollout-controller\n", "AS controller\n", "there is no target rollout-controller"),
             ("HEALTHCHECK --interval", "# ", "the gateway has no HEALTHCHECK"),
         ];
