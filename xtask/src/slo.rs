@@ -9,8 +9,8 @@ use crate::setup::{self, ALERTMANAGER, PROMETHEUS};
 
 /// Service level objectives of infra/slo: `generate`, `check`, `status`
 ///
-/// `generate` writes the recording rules, burn-rate alerts and their tests that follow from infra/slo. `check` holds all rules to it, every alert to its runbook, and
-/// runs the rules' unit tests with promtool and the routing's check with amtool: about a minute. `status` asks a Prometheus how each objective stands.
+/// `generate` writes the recording rules, burn-rate alerts and their tests that follow from infra/slo. `check` holds all rules to it, every alert and error code to its runbook, the
+/// runbooks to each other (index, links, queries), and runs the rules' unit tests with promtool and the routing's check with amtool: about a minute. `status` asks a Prometheus how each objective stands.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Command and its arguments; `-- --help` lists them

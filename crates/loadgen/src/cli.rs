@@ -187,3 +187,6 @@ fn on_runtime(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Fai
 fn duration(text: &str) -> Result<Duration, String> {
     text.parse().map(|Timespan(duration)| duration).map_err(|error: SyntaxError<_>| error.to_string())
 }
+
+#[cfg(test)]
+mod runbooks;

@@ -8,7 +8,7 @@ use crate::slo::Problem;
 use crate::slo::rules::{RUNBOOKS, RuleFile};
 
 /// Severities that the routing of Alertmanager knows.
-pub const SEVERITIES: [&str; 2] = ["page", "ticket"];
+pub const SEVERITIES: [&str; 3] = ["page", "ticket", "heartbeat"];
 
 /// Reads a file of rules.
 ///
@@ -36,7 +36,7 @@ pub fn check(files: &[(PathBuf, RuleFile)], runbooks: &Path, others: &BTreeSet<S
             let mut problem = |text: String| problems.push(Problem { file: file.clone(), line, text });
             let severity = rule.labels.get("severity").map(String::as_str);
             if !severity.is_some_and(|severity| SEVERITIES.contains(&severity)) {
-                problem(format!("the alert {name} needs the label severity: {}", SEVERITIES.join(" or ")));
+                problem(format!("the alert {name} needs the label severity: {}", SEVERITIES.join(", ")));
             }
             if rule.annotations.get("summary").is_none_or(|summary| summary.trim().is_empty()) {
                 problem(format!("the alert {name} needs the annotation summary, a sentence"));
@@ -127,7 +127,7 @@ groups:
         let texts: Vec<(u64, &str)> = found.iter().map(|one| (one.line, one.text.as_str())).collect();
         assert_eq!(texts.len(), 4, "{texts:?}");
         let has = |line, part: &str| texts.iter().any(|(at, text)| *at == line && text.contains(part));
-        assert!(has(11, "the alert Bare needs the label severity: page or ticket"), "{texts:?}");
+        assert!(has(11, "the alert Bare needs the label severity: page, ticket, heartbeat"), "{texts:?}");
         assert!(has(11, "the alert Bare needs the annotation summary"), "{texts:?}");
         assert!(has(11, "needs the annotation runbook_url"), "{texts:?}");
         assert!(has(0, "no alert names this page"), "{texts:?}");

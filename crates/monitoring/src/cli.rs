@@ -6,8 +6,9 @@ use std::process::{Command, ExitCode};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
+use crate::promql::{self, Query};
 use crate::slo::{self, Problem, promtool, rules};
-use crate::{alerts, dashboards, metrics, status};
+use crate::{alerts, dashboards, metrics, runbooks, status};
 
 /// Objectives, rules, alerts and dashboards as files.
 #[derive(Debug, Parser)]
@@ -30,7 +31,7 @@ struct Arguments {
 enum SloCommand {
     /// Writes the rules, and the tests of the rules, that follow from infra/slo, and the dashboards
     Generate,
-    /// Checks objectives, generated files, names of metrics, alerts, runbooks and routing, and runs the rules' unit tests
+    /// Checks objectives, generated files, names of metrics, alerts, routing and runbooks with their links, and runs the rules' unit tests
     Check,
     /// Shows how each objective stands, asked from a Prometheus that has the rules
     Status {
@@ -43,6 +44,8 @@ enum SloCommand {
     },
 }
 
+/// The service whose metrics are ours.
+const OURS: &str = "spillway";
 const GENERATED: &str = "# Generated from infra/slo by `cargo xtask slo generate`. Change the objectives instead.\n";
 
 /// Runs the program.
@@ -69,11 +72,10 @@ pub fn main() -> ExitCode {
 }
 
 /// The generated files with their content.
-fn generated(arguments: &Arguments) -> Result<Vec<(PathBuf, String)>, Vec<Problem>> {
-    let slos = slo::read_folder(&arguments.infra.join("slo"))?;
+fn generated(arguments: &Arguments, slos: &[slo::Slo]) -> Result<Vec<(PathBuf, String)>, Vec<Problem>> {
     let (rule_folder, test_folder) = generated_folders(&arguments.infra);
-    let mut files = vec![(rule_folder.join("alerts.yml"), yaml(&rules::alerting(&slos))?)];
-    for slo in &slos {
+    let mut files = vec![(rule_folder.join("alerts.yml"), yaml(&rules::alerting(slos))?)];
+    for slo in slos {
         let file = format!("{}.yml", slo.name);
         let rule_files = vec![format!("../../rules/slo/{file}"), "../../rules/slo/alerts.yml".to_owned()];
         files.push((test_folder.join(&file), yaml(&promtool::generate(slo, rule_files))?));
@@ -98,7 +100,7 @@ fn yaml(content: &impl Serialize) -> Result<String, Vec<Problem>> {
 }
 
 fn generate(arguments: &Arguments) -> Result<String, Vec<Problem>> {
-    let files = generated(arguments)?;
+    let files = generated(arguments, &slo::read_folder(&arguments.infra.join("slo"))?)?;
     let failed =
         |file: &Path, error: std::io::Error| vec![Problem::of_file(file, format!("it cannot be written: {error}"))];
     for stray in strays(arguments, &files) {
@@ -121,15 +123,17 @@ fn strays(arguments: &Arguments, files: &[(PathBuf, String)]) -> Vec<PathBuf> {
 }
 
 fn check(arguments: &Arguments) -> Result<String, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let generated = generated(arguments)?;
+    let slos = slo::read_folder(&arguments.infra.join("slo"))?;
+    let mut problems = check_objectives(arguments, &slos);
+    let generated = generated(arguments, &slos)?;
     for stray in strays(arguments, &generated) {
         problems.push(Problem::of_file(&stray, "what it is generated from is gone: run `cargo xtask slo generate`"));
     }
     for (file, content) in generated {
-        if std::fs::read_to_string(&file).ok().as_deref() != Some(&content) {
-            problems
-                .push(Problem::of_file(&file, "it is not what it is generated from: run `cargo xtask slo generate`"));
+        let present = std::fs::read_to_string(&file).unwrap_or_default();
+        if present != content {
+            let text = "it is not what it is generated from: run `cargo xtask slo generate`".to_owned();
+            problems.push(Problem { line: first_difference(&present, &content), file, text });
         }
     }
     let prometheus = arguments.infra.join("prometheus");
@@ -144,6 +148,7 @@ fn check(arguments: &Arguments) -> Result<String, Vec<Problem>> {
     let own = alerts::of_the_gateway(&arguments.runbooks.join("metrics.md"));
     problems.extend(alerts::check(&read, &arguments.runbooks.join("alerts"), &own));
     problems.extend(check_names(arguments, &read));
+    problems.extend(runbooks::check(&arguments.runbooks, &arguments.infra));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -169,12 +174,28 @@ fn files_in(folder: &Path, ending: &str) -> Vec<PathBuf> {
     files
 }
 
+/// Queries of objectives can be asked, and those of our own ask for metrics that exist. Those of the sample platform are for others to fill.
+fn check_objectives(arguments: &Arguments, slos: &[slo::Slo]) -> Vec<Problem> {
+    let queries: Vec<Query> = slos.iter().flat_map(|slo| slo.queries.clone()).collect();
+    let mut problems = promql::syntax(&queries);
+    let ours = slos.iter().filter(|slo| slo.service == OURS).flat_map(|slo| slo.queries.clone()).collect::<Vec<_>>();
+    match metrics::known_in(&arguments.runbooks) {
+        Ok(known) => problems.extend(promql::unknown_names(&ours, &known)),
+        Err(problem) => problems.push(problem),
+    }
+    problems
+}
+
+/// The first line in which two texts differ, from 1.
+fn first_difference(present: &str, expected: &str) -> u64 {
+    (1..).zip(expected.lines().zip(present.lines())).find(|(_, (a, b))| a != b).map_or(1, |(n, _)| n)
+}
+
 /// Queries of alerts and dashboards ask for metrics that exist.
 fn check_names(arguments: &Arguments, rules: &[(PathBuf, rules::RuleFile)]) -> Vec<Problem> {
-    let lists = ["metrics.md", "rollout_metrics.md"].map(|list| arguments.runbooks.join(list));
-    let known = match metrics::known(&lists.each_ref().map(PathBuf::as_path)) {
+    let known = match metrics::known_in(&arguments.runbooks) {
         Ok(known) => known,
-        Err(text) => return vec![Problem::of_file(&arguments.runbooks, text)],
+        Err(problem) => return vec![problem],
     };
     let advice = "the lists of metrics in runbooks have no such name: mend the query";
     let mut problems = Vec::new();
@@ -192,11 +213,19 @@ fn check_names(arguments: &Arguments, rules: &[(PathBuf, rules::RuleFile)]) -> V
         let file = arguments.dashboards.join(format!("{}.json", dashboard.uid));
         for (panel, expr) in dashboard.queries() {
             for name in metrics::unknown(expr, &known) {
-                problems.push(Problem::of_file(&file, format!("the panel {panel:?} asks for {name}; {advice}")));
+                let text = format!("the panel {panel:?} asks for {name}; {advice}");
+                problems.push(Problem { line: line_with(&file, expr), file: file.clone(), text });
             }
         }
     }
     problems
+}
+
+/// The line of a dashboard with this query, from 1; 0 when it has none.
+fn line_with(file: &Path, expr: &str) -> u64 {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let query = serde_json::Value::from(expr).to_string();
+    (1..).zip(text.lines()).find(|(_, line)| line.contains(&query)).map_or(0, |(n, _)| n)
 }
 
 /// Runs one of Prometheus' own tools; what it says when it refuses is the problem.
@@ -213,3 +242,6 @@ fn tool(program: &str, arguments: &[&str], files: &[PathBuf]) -> Result<(), Vec<
     let text = format!("{program} {} refuses it:\n{}", arguments.join(" "), String::from_utf8_lossy(&said).trim());
     Err(vec![Problem::of_file(about, text)])
 }
+
+#[cfg(test)]
+mod tests;

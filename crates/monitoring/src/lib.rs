@@ -4,5 +4,7 @@ pub mod alerts;
 pub mod cli;
 pub mod dashboards;
 pub mod metrics;
+pub mod promql;
+pub mod runbooks;
 pub mod slo;
 pub mod status;

@@ -1,10 +1,16 @@
 //! The names of metrics that queries may use, and the names that a query uses.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::slo::Problem;
+
+/// The lists of a folder of runbooks.
+const LISTS: [&str; 2] = ["metrics.md", "rollout_metrics.md"];
 
 /// Metrics of others: of Prometheus itself, of the exporters that the alerts are written for, and what the rules record.
-const OTHERS: [&str; 7] = ["ALERTS", "up", "slo:", "node_", "probe_", "loadtest_", "alertmanager_"];
+const OTHERS: [&str; 8] =
+    ["ALERTS", "up", "slo:", "node_", "probe_", "loadtest_", "alertmanager_", "nginx_connections"];
 
 /// Words of the query language that are no metric.
 const WORDS: [&str; 13] = [
@@ -48,6 +54,15 @@ pub fn known(lists: &[&Path]) -> Result<BTreeSet<String>, String> {
         }
     }
     Ok(names)
+}
+
+/// The same for the lists of a folder of runbooks.
+///
+/// # Errors
+/// When a list cannot be read or is empty.
+pub fn known_in(runbooks: &Path) -> Result<BTreeSet<String>, Problem> {
+    let lists = LISTS.map(|list| runbooks.join(list));
+    known(&lists.each_ref().map(PathBuf::as_path)).map_err(|text| Problem::of_file(runbooks, text))
 }
 
 /// Names in the query that nobody has.

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 pub use document::read;
 
+use crate::promql::Query;
+
 /// Stands in a query for the window that it is asked over, such as `5m`.
 pub const WINDOW: &str = "{{.window}}";
 
@@ -32,6 +34,8 @@ pub struct Slo {
     pub indicator: Indicator,
     /// Series that tests feed the rules with.
     pub samples: Samples,
+    /// The queries as they stand in the file, with a window of five minutes.
+    pub queries: Vec<Query>,
 }
 
 /// What is counted.

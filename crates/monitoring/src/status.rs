@@ -114,7 +114,8 @@ async fn query(prometheus: &str, series: &str) -> Result<HashMap<String, f64>, S
     let uri = url.parse().map_err(|error| format!("{prometheus} is no URL: {error}"))?;
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let answer = async {
-        let response = client.get(uri).await.map_err(|error| format!("{prometheus} does not answer: {error}"))?;
+        let response =
+            client.get(uri).await.map_err(|error| format!("{prometheus} does not answer: {}", root_of(&error)))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
         let body = body.map_err(|error| format!("{prometheus} broke off: {error}"))?.to_bytes();
@@ -130,6 +131,11 @@ async fn query(prometheus: &str, series: &str) -> Result<HashMap<String, f64>, S
         Some((sample.metric.get("slo")?.clone(), value)).filter(|(_, value)| value.is_finite())
     };
     Ok(answer.data.result.into_iter().filter_map(value).collect())
+}
+
+/// The last of the reasons behind an error: the one that names what the system said.
+fn root_of(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
 fn table(standings: &[Standing]) -> String {
@@ -152,5 +158,11 @@ fn table(standings: &[Standing]) -> String {
             format!("{:?}", one.state).to_lowercase(),
         ]);
     }
-    format!("{table}\n")
+    let is_recorded = standings.iter().any(|one| one.budget_used.is_some() || one.burn_1h.is_some());
+    let hint = if is_recorded {
+        ""
+    } else {
+        "\nNothing is recorded: Prometheus needs infra/prometheus/rules, and a minute of time.\n"
+    };
+    format!("{table}\n{hint}")
 }

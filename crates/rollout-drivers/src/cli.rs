@@ -218,4 +218,6 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 #[cfg(test)]
+mod runbooks;
+#[cfg(test)]
 mod tests;

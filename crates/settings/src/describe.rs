@@ -1,5 +1,6 @@
 //! The effective settings as text, for `spillway check-config`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::{Loaded, Origin};
@@ -21,32 +22,37 @@ impl Loaded {
     #[must_use]
     pub fn describe(&self) -> String {
         let mut text = String::new();
-        let mut table = "";
+        // A table's own keys stand together, before the tables within it: TOML reads what follows those as theirs.
+        let (mut places, mut tables) = (BTreeMap::<&str, usize>::new(), Vec::<Vec<&Effective>>::new());
         for effective in &self.effective {
-            if effective.table != table {
-                let separator = if text.is_empty() { "" } else { "\n" };
-                write_line(&mut text, format_args!("{separator}{}", header(&effective.table)));
-                table = &effective.table;
+            let place = *places.entry(&effective.table).or_insert(tables.len());
+            match tables.get_mut(place) {
+                Some(table) => table.push(effective),
+                None => tables.push(vec![effective]),
             }
-            let key = &effective.key;
-            match &effective.value {
-                Some(value) => write_line(&mut text, format_args!("{key} = {value}  # {}", effective.origin)),
-                None => write_line(&mut text, format_args!("# {key} is not set")),
+        }
+        for table in tables {
+            let separator = if text.is_empty() { "" } else { "\n" };
+            let header = table.first().map(|first| header(&first.table)).unwrap_or_default();
+            write_line(&mut text, format_args!("{separator}{header}"));
+            for effective in table {
+                let key = &effective.key;
+                match &effective.value {
+                    Some(value) => write_line(&mut text, format_args!("{key} = {value}  # {}", effective.origin)),
+                    None => write_line(&mut text, format_args!("# {key} is not set")),
+                }
             }
         }
         text
     }
 }
 
-/// `[server]`, `[[sources]]` for `sources[0]`, `[destinations.breaker]` for `destinations[0].breaker`.
+/// `[server]`, `[[sources]]` for `sources[0]`, `[destinations.breaker]` for `destinations[0].breaker`, `[[sources.event_types]]` for
+/// `sources[0].event_types[0]`.
 fn header(table: &str) -> String {
-    match table.split_once('[') {
-        None => format!("[{table}]"),
-        Some((list, rest)) => match rest.split_once("].") {
-            None => format!("[[{list}]]"),
-            Some((_, inner)) => format!("[{list}.{inner}]"),
-        },
-    }
+    let names: Vec<&str> = table.split('.').map(|part| part.split('[').next().unwrap_or(part)).collect();
+    let path = names.join(".");
+    if table.ends_with(']') { format!("[[{path}]]") } else { format!("[{path}]") }
 }
 
 fn write_line(text: &mut String, line: std::fmt::Arguments<'_>) {

@@ -29,7 +29,7 @@ pub use origin::Origin;
 pub use secret::{is_secret_reference, resolve_secret};
 pub use sections::declared::{ConnectionSettings, DestinationSettings, SourceSettings};
 pub use sections::delivery::DeliverySettings;
-pub use sections::intake::IntakeSettings;
+pub use sections::intake::{IntakeMode, IntakeSettings};
 pub use sections::retention::{InvalidKeptFor, KeptFor, RetentionSettings};
 pub use sections::server::{Role, ServerSettings, TlsSettings};
 pub use sections::store::{RedisSettings, StoreSettings};

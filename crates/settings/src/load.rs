@@ -159,6 +159,7 @@ impl Settings {
         });
         let settings = Self { sources, destinations, connections, ..settings };
         rules::check_lease(&settings, root);
+        rules::check_mode(&settings, root);
         settings
     }
 }

@@ -57,6 +57,13 @@ impl StoreError {
         )
     }
 
+    /// Whether the database's role lacks a right, which only a grant gives it.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        let database = self.source.as_ref().and_then(sqlx::Error::as_database_error);
+        database.and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42501")
+    }
+
     /// A stable code with a page in `runbooks/`.
     #[must_use]
     pub const fn code(&self) -> &'static str {

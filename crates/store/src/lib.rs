@@ -9,6 +9,7 @@ mod contract;
 mod counts;
 mod documents;
 mod error;
+pub mod examination;
 mod query;
 mod replays;
 mod retention;
@@ -30,6 +31,7 @@ pub use contract::{
 pub use counts::StatementCounts;
 pub use documents::{DOCUMENT_LIMIT_BYTES, DOCUMENT_LIST_LIMIT, DOCUMENT_NAME_LIMIT_BYTES, Document};
 pub use error::{StoreError, StoreErrorKind};
+pub use examination::{DEAD_COUNTED, EXAMINE_ROWS, EXAMINE_TIMEOUT, Examiner, SLOW_STATEMENT_MS};
 pub use query::{Cursor, DeliveryFilter, EventFilter, InvalidCursor, Page};
 pub use replays::{
     Counted, DeadLetterGroup, DeadLetters, HeldReplay, ReplayFilter, ReplayStep, SELECT_LOOKED_AT, Selected,

@@ -9,6 +9,7 @@ mod claim;
 mod configuration;
 mod deliver;
 mod documents;
+mod examination;
 mod follow;
 mod maintenance;
 mod order;
@@ -46,6 +47,7 @@ use crate::{
     RetentionPolicy, RetryOutcome, Selected, Store, StoreError, StoreErrorKind, StoreObserver,
 };
 use claim::Memory;
+pub use examination::PostgresExaminer;
 pub use replica::ReplicaSettings;
 use replica::{Replica, patient};
 use sessions::{Session, Sessions, limited};

@@ -8,6 +8,7 @@ mod checkpoint;
 mod claimable;
 mod configuration;
 mod documents;
+mod examination;
 mod follow;
 mod operation;
 mod reads;
@@ -44,6 +45,7 @@ use crate::{
     Expired, HeldReplay, NewRoute, Page, PlacesRequest, PoolState, QueryKind, ReplayFilter, ReplayStep,
     RetentionPolicy, RetryOutcome, Selected, Store, StoreError, StoreErrorKind, StoreObserver,
 };
+pub use examination::SqliteExaminer;
 use operation::Operation;
 use task::{Work, ask};
 use writer::Writer;

@@ -13,7 +13,7 @@ use spillway_telemetry::{Metrics, Tracer};
 use crate::api::PoolLimits;
 use crate::cached::Flights;
 use crate::committer::CommitterHandle;
-use crate::intake::IntakeLimits;
+use crate::intake::{AttemptWaiters, IntakeLimits};
 use crate::performance::Performance;
 use crate::routing::CurrentRouting;
 use crate::streams::Streams;
@@ -63,6 +63,8 @@ pub struct Gateway {
     pub secrets: SecretResolver,
     /// Limits of intake.
     pub limits: IntakeLimits,
+    /// `None` answers a webhook when it is committed. Otherwise it is answered when its deliveries have been attempted, which the worker tells.
+    pub synchronous: Option<Arc<AttemptWaiters>>,
     /// Requests that a key of the API may make, unless it has a limit of its own.
     pub api_rate_limit: Rate,
     /// Requests to the API without a known key that each client address may make.

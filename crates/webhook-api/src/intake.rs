@@ -1,5 +1,7 @@
 //! `POST /in/{source}`: limits, signature, one durable write, 202.
 
+mod synchronous;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +14,9 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ring::digest::{SHA256, digest};
 use spillway_coordination::RateDecision;
-use spillway_model::{Appended, Event, HeaderBlock, IdempotencyHash, NewEvent, SourceId, TraceContext, Validation};
+use spillway_model::{
+    Appended, Event, EventId, HeaderBlock, IdempotencyHash, NewEvent, SourceId, TraceContext, Validation,
+};
 use spillway_signature::{HandshakeResponse, Provider, Request as SignedRequest, VerifyError};
 use spillway_store::StoreError;
 use spillway_telemetry::{ActiveSpan, IntakeOutcome, SpanName};
@@ -23,6 +27,8 @@ use crate::limits::{RateRefusal, add_rate_headers};
 use crate::problem::Problem;
 use crate::routing::RoutedSource;
 use crate::rules;
+
+pub use synchronous::AttemptWaiters;
 
 /// Characters of the reason that is kept with an event in quarantine.
 const MAX_REASON: usize = 500;
@@ -102,6 +108,22 @@ pub enum IntakeError {
     /// The store did not answer in time.
     #[error("the event could not be stored in time")]
     StoreTooSlow,
+    /// In the synchronous mode: the event is stored, and deliveries of it failed.
+    #[error("{failed} of {deliveries} deliveries failed")]
+    DeliveryFailed {
+        /// The event.
+        event: EventId,
+        /// Deliveries whose first attempt failed.
+        failed: usize,
+        /// All of them.
+        deliveries: usize,
+    },
+    /// In the synchronous mode: the event is stored, and not all deliveries of it were attempted in time.
+    #[error("the event could not be delivered in time")]
+    DeliveryLate {
+        /// The event.
+        event: EventId,
+    },
 }
 
 impl From<CommitError> for IntakeError {
@@ -125,6 +147,8 @@ impl IntakeError {
             Self::Event { .. } => IntakeOutcome::EventInvalid,
             Self::Full | Self::Stopping => IntakeOutcome::QueueFull,
             Self::Store(_) | Self::StoreTooSlow => IntakeOutcome::StoreError,
+            // It is stored, which is what the outcome tells of.
+            Self::DeliveryFailed { .. } | Self::DeliveryLate { .. } => IntakeOutcome::Accepted,
         }
     }
 }
@@ -223,6 +247,22 @@ impl From<IntakeError> for Problem {
                 "The event could not be stored in time. It may be stored still; send the request again with the same key.",
             )
             .retry_after(SOON),
+            IntakeError::DeliveryFailed { event, failed, deliveries } => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "delivery_failed",
+                "Delivery failed",
+                format!(
+                    "The event {event} is stored, and {failed} of its {deliveries} deliveries failed. They are attempted again by the retry schedule; do not send it again."
+                ),
+            ),
+            IntakeError::DeliveryLate { event } => Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "delivery_late",
+                "Delivery not in time",
+                format!(
+                    "The event {event} is stored, and was not delivered within server.request_timeout. Its deliveries go on; do not send it again."
+                ),
+            ),
         }
     }
 }
@@ -291,6 +331,7 @@ impl Answer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stored {
     pub(crate) appended: Appended,
+    n_deliveries: usize,
     is_quarantined: bool,
 }
 
@@ -384,7 +425,10 @@ async fn accept(
         body,
         trace: span.to_keep(),
     };
-    let stored = store(gateway, source, event, idempotency, received).await?;
+    let stored = match &gateway.synchronous {
+        None => store(gateway, source, event, idempotency, received).await?,
+        Some(waiters) => synchronous::store(gateway, waiters, source, event, idempotency, received).await?,
+    };
     gateway.metrics.intake_ack.observe_traced(received.elapsed(), span.exemplar());
     Ok(Answer::Stored(stored, rate))
 }
@@ -406,11 +450,12 @@ pub(crate) async fn store(
     }
     let is_quarantined = event.quarantine.is_some();
     let deliveries = if is_quarantined { Vec::new() } else { rules::deliveries(source, &event).await };
+    let n_deliveries = deliveries.len();
     let sampled = event.trace.filter(|trace| trace.is_sampled());
     let _span = sampled.map(|trace| gateway.tracer.start(SpanName::Commit, Some(trace)));
     let commit = pin!(gateway.committer.commit(NewEvent { event, idempotency, deliveries }, received));
     match tokio::time::timeout(gateway.limits.commit_timeout, commit).await {
-        Ok(result) => Ok(Stored { appended: result?, is_quarantined }),
+        Ok(result) => Ok(Stored { appended: result?, n_deliveries, is_quarantined }),
         Err(_) => Err(IntakeError::StoreTooSlow),
     }
 }

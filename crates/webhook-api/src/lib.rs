@@ -24,7 +24,7 @@ pub use cached::{Flights, prewarm};
 pub use committer::{CommitError, Committer, CommitterHandle, CommitterSettings, Handover};
 pub use feed::{Feed, FeedBatch, FeedEvent, FeedFilter, FeedParts, FeedStatus, FeedSubscription, TypePattern};
 pub use gateway::{ApiSettings, Gateway};
-pub use intake::{IntakeError, IntakeLimits};
+pub use intake::{AttemptWaiters, IntakeError, IntakeLimits};
 pub use limits::{RateRefusal, forward_client};
 pub use performance::{Performance, PerformanceSettings, Sampler};
 pub use problem::Problem;

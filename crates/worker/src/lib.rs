@@ -35,5 +35,6 @@ pub use client::{Client, ClientSettings, NoRootCertificates};
 pub use guard::{AddressGuard, BlockedAddress};
 pub use replays::{ReplayRunner, ReplaySettings};
 pub use settings::WorkerSettings;
+pub use settler::SettlementObserver;
 pub use stop::{StopSignal, StopTimes};
 pub use worker::Worker;

@@ -16,6 +16,9 @@ const BATCH: usize = 512;
 /// Settlements that may wait; above it attempts wait before they report, and so no new ones begin.
 const QUEUE: usize = 8_192;
 
+/// Is told of each settlement that is written, on the settler's task: it must not block.
+pub type SettlementObserver = Arc<dyn Fn(&Settlement) + Send + Sync>;
+
 /// Hands settlements to the settler.
 #[derive(Debug, Clone)]
 pub(crate) struct SettlerHandle {
@@ -62,69 +65,89 @@ fn warn_stopped() {
 
 /// The settler's task and its handle. The task ends when the last handle is dropped and everything is settled. It notifies `due` when
 /// ordered deliveries have ended: those behind them are due then.
-pub(crate) fn start(store: Arc<dyn Store>, due: Arc<Notify>) -> (tokio::task::JoinHandle<()>, SettlerHandle) {
+pub(crate) fn start(
+    store: Arc<dyn Store>,
+    due: Arc<Notify>,
+    observer: Option<SettlementObserver>,
+) -> (tokio::task::JoinHandle<()>, SettlerHandle) {
     let (sender, queue) = mpsc::channel(QUEUE);
     let stuck = Arc::new(AtomicBool::new(false));
-    let task = tokio::spawn(run(store, queue, stuck.clone(), due));
+    let settler = Settler { store, stuck: stuck.clone(), observer };
+    let task = tokio::spawn(settler.run(queue, due));
     (task, SettlerHandle { queue: sender, stuck })
 }
 
-async fn run(store: Arc<dyn Store>, mut queue: mpsc::Receiver<Settlement>, stuck: Arc<AtomicBool>, due: Arc<Notify>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut batch, BATCH).await > 0 {
-        let settlements = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-        let keys_move = settlements.iter().any(moves_its_key);
-        settle(store.as_ref(), settlements, &stuck).await;
-        if keys_move {
-            due.notify_one();
-        }
-    }
+struct Settler {
+    store: Arc<dyn Store>,
+    stuck: Arc<AtomicBool>,
+    observer: Option<SettlementObserver>,
 }
 
-/// Writes all of it. A batch that the store refuses for good is halved until what it refuses stands alone, so that one bad
-/// settlement does not take others with it.
-async fn settle(store: &dyn Store, settlements: Vec<Settlement>, stuck: &AtomicBool) {
-    let mut parts = vec![settlements];
-    while let Some(mut part) = parts.pop() {
-        match settle_part(store, &part, stuck).await {
-            Ok(()) => {}
-            Err(StoreErrorKind::Closed) => return,
-            Err(_) if part.len() > 1 => {
-                parts.push(part.split_off(part.len() / 2));
-                parts.push(part);
+impl Settler {
+    async fn run(self, mut queue: mpsc::Receiver<Settlement>, due: Arc<Notify>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while queue.recv_many(&mut batch, BATCH).await > 0 {
+            let settlements = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            let keys_move = settlements.iter().any(moves_its_key);
+            self.settle(settlements).await;
+            if keys_move {
+                due.notify_one();
             }
-            Err(_) => {}
         }
     }
-}
 
-/// Tries until the store takes the part or says that it never will. Meanwhile the queue fills, attempts wait and intake of
-/// new work stops: that is the backpressure of a store that is away.
-async fn settle_part(store: &dyn Store, part: &[Settlement], stuck: &AtomicBool) -> Result<(), StoreErrorKind> {
-    let mut wait = Duration::from_millis(20);
-    let result = loop {
-        match store.settle(part.to_vec()).await {
-            Ok(stale) => {
-                warn_stale(part, &stale);
-                break Ok(());
-            }
-            Err(error) if error.is_transient() => {
-                if !stuck.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(code = error.code(), %error, "attempts cannot be recorded yet");
+    /// Writes all of it. A batch that the store refuses for good is halved until what it refuses stands alone, so that one bad
+    /// settlement does not take others with it.
+    async fn settle(&self, settlements: Vec<Settlement>) {
+        let mut parts = vec![settlements];
+        while let Some(mut part) = parts.pop() {
+            match self.settle_part(&part).await {
+                Ok(()) => {}
+                Err(StoreErrorKind::Closed) => return,
+                Err(_) if part.len() > 1 => {
+                    parts.push(part.split_off(part.len() / 2));
+                    parts.push(part);
                 }
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(Duration::from_secs(1));
-            }
-            Err(error) => {
-                tracing::error!(code = error.code(), %error, settlements = part.len(), "attempts could not be recorded");
-                break Err(error.kind());
+                Err(_) => {}
             }
         }
-    };
-    if stuck.swap(false, Ordering::Relaxed) && result.is_ok() {
-        tracing::info!("attempts can be recorded again");
     }
-    result
+
+    /// Tries until the store takes the part or says that it never will. Meanwhile the queue fills, attempts wait and intake of
+    /// new work stops: that is the backpressure of a store that is away.
+    async fn settle_part(&self, part: &[Settlement]) -> Result<(), StoreErrorKind> {
+        let mut wait = Duration::from_millis(20);
+        let result = loop {
+            match self.store.settle(part.to_vec()).await {
+                Ok(stale) => {
+                    warn_stale(part, &stale);
+                    self.tell(part, &stale);
+                    break Ok(());
+                }
+                Err(error) if error.is_transient() => {
+                    if !self.stuck.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(code = error.code(), %error, "attempts cannot be recorded yet");
+                    }
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(1));
+                }
+                Err(error) => {
+                    let settlements = part.len();
+                    tracing::error!(code = error.code(), %error, settlements, "attempts could not be recorded");
+                    break Err(error.kind());
+                }
+            }
+        };
+        if self.stuck.swap(false, Ordering::Relaxed) && result.is_ok() {
+            tracing::info!("attempts can be recorded again");
+        }
+        result
+    }
+
+    fn tell(&self, part: &[Settlement], stale: &[DeliveryId]) {
+        let Some(observer) = &self.observer else { return };
+        part.iter().filter(|settlement| !stale.contains(&settlement.lease.delivery)).for_each(|one| observer(one));
+    }
 }
 
 fn warn_stale(part: &[Settlement], stale: &[DeliveryId]) {

@@ -12,7 +12,7 @@ use crate::attempt::Sender;
 use crate::client::Client;
 use crate::dispatcher::Dispatcher;
 use crate::settings::WorkerSettings;
-use crate::settler;
+use crate::settler::{self, SettlementObserver};
 use crate::stop::StopSignal;
 
 /// Sends deliveries until it is told to stop.
@@ -26,6 +26,7 @@ pub struct Worker {
     pub(crate) metrics: Metrics,
     pub(crate) sender: Sender,
     pub(crate) stop: StopSignal,
+    pub(crate) observer: Option<SettlementObserver>,
 }
 
 impl Worker {
@@ -48,7 +49,14 @@ impl Worker {
     ) -> Self {
         let (user_agent, response_limit) = (settings.user_agent.clone(), settings.response_limit);
         let sender = Sender { client, clock: clock.clone(), tracer, user_agent, response_limit };
-        Self { settings, store, coordination, configuration, resolve, clock, metrics, sender, stop }
+        Self { settings, store, coordination, configuration, resolve, clock, metrics, sender, stop, observer: None }
+    }
+
+    /// Tells `observer` of each settlement that is written.
+    #[must_use]
+    pub fn observed_by(mut self, observer: SettlementObserver) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
     /// Works until it is told to stop. Then nothing new begins, what waits becomes due at once for others, attempts under way
@@ -59,7 +67,8 @@ impl Worker {
     /// [`StopTimes::attempts`]: crate::StopTimes::attempts
     /// [`StopTimes::end`]: crate::StopTimes::end
     pub async fn run(self) {
-        let (mut settler, settle) = settler::start(self.store.clone(), self.coordination.due.clone());
+        let (mut settler, settle) =
+            settler::start(self.store.clone(), self.coordination.due.clone(), self.observer.clone());
         let times = Dispatcher::new(self, settle).run().await;
         match tokio::time::timeout_at(times.end, &mut settler).await {
             Ok(Ok(())) => {}

@@ -99,3 +99,6 @@ impl ServeOptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ mod deliveries;
 mod destinations;
 mod error;
 mod events;
+mod health;
 mod json;
 mod keys;
 mod list;
@@ -73,6 +74,9 @@ pub(crate) enum ClientCommand {
     /// Forwards a source's events to a server on this machine
     #[command(after_help = listen::EXAMPLES)]
     Listen(WithArguments<listen::ListenArguments>),
+    /// Asks a node whether it can take traffic
+    #[command(after_help = health::EXAMPLES)]
+    Health(WithArguments<health::HealthArguments>),
     /// Brings a gateway to what a settings file declares
     ///
     /// Reads [[sources]], [[destinations]] and [[connections]] of the file, makes what is missing and changes what differs.
@@ -136,6 +140,7 @@ async fn execute(command: ClientCommand) -> Result<(), ClientError> {
         ClientCommand::Rollouts(with) => rollouts::run(with.command, &mut Client::new(&with.options)?).await,
         ClientCommand::Send(with) => send::run(with.arguments, &mut Client::new(&with.options)?).await,
         ClientCommand::Listen(with) => listen::run(with.arguments, &mut Client::new(&with.options)?).await,
+        ClientCommand::Health(with) => health::run(with.arguments, &with.options).await,
         ClientCommand::Apply(with) => apply::run(with.arguments, &mut Client::new(&with.options)?).await,
     }
 }

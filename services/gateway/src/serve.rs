@@ -148,8 +148,9 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<Instant, StartError> {
     let stop_intake = CancellationToken::new();
     let stop_worker = StopSignal::default();
     let secrets = parts::secret_resolver(Environment::of_process());
+    let synchronous = parts::attempt_waiters(&settings);
     let worker = client.map(|client| {
-        let worker = Worker::new(
+        let mut worker = Worker::new(
             parts::worker(&settings),
             parts.store.clone(),
             parts.coordination.clone(),
@@ -161,6 +162,9 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<Instant, StartError> {
             client,
             stop_worker.clone(),
         );
+        if let Some(waiters) = synchronous.clone() {
+            worker = worker.observed_by(Arc::new(move |settlement| waiters.settled(settlement)));
+        }
         tokio::spawn(worker.run())
     });
     let replays = settings.server.role.delivers().then(|| {
@@ -182,7 +186,8 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<Instant, StartError> {
     let routing = CurrentRouting::follow(configuration, parts.metrics.clone(), secrets.clone());
     let performance = parts::performance(&settings, address);
     let streams = Streams::new(feed, settings.server.max_streams, &parts.metrics);
-    let gateway = Arc::new(parts.gateway(&settings, commit, routing, secrets, guard.tracer(), performance, streams));
+    let gateway =
+        Arc::new(parts.gateway(&settings, commit, routing, secrets, guard.tracer(), performance, streams, synchronous));
     let sampler = tokio::spawn(Sampler::new(gateway.clone()).run(stop_intake.clone()));
     let api = spillway_webhook_api::router(gateway.clone());
     let console = console::router(&parts, &settings, api, stop_intake.clone()).await;

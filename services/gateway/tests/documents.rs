@@ -34,48 +34,16 @@ fn documents() -> Vec<(PathBuf, String)> {
     files(&root(), "md").into_iter().map(|path| (path.clone(), read(path))).collect()
 }
 
-/// The error codes that a source file names: in functions that answer with one, in a problem behind its status, and in a field `code`.
-fn codes_in(source: &str) -> Vec<&str> {
-    let literal = |text| str::split(text, '"').nth(1);
-    let mut codes = Vec::new();
-    for marker in ["code(&self) -> &'static str {", "code(self) -> &'static str {"] {
-        for (start, _) in source.match_indices(marker) {
-            let body = source[start..].split("\n    }\n").next().unwrap_or_default();
-            codes.extend(body.split('"').skip(1).step_by(2));
-        }
-    }
-    for (start, marker) in source.match_indices("::new(") {
-        let Some(status) = source[start + marker.len()..].trim_start().strip_prefix("StatusCode::") else { continue };
-        let second = status.split_once(',').map_or("", |(_, rest)| rest.trim_start());
-        codes.extend(second.starts_with('"').then(|| literal(second)).flatten());
-    }
-    codes.extend(source.match_indices("code: \"").filter_map(|(start, _)| literal(&source[start..])));
-    codes
-}
-
 #[test]
 fn every_code_has_a_page_and_every_page_a_code() {
-    let mut codes = BTreeSet::new();
-    for folder in ["crates", "services"] {
-        for path in files(&root().join(folder), "rs").iter().filter(|path| path.iter().any(|part| part == "src")) {
-            codes.extend(codes_in(&read(path)).into_iter().map(str::to_owned));
-        }
-    }
-    assert!(codes.contains("signature_mismatch") && codes.contains("last_admin_key"), "codes are not found: {codes:?}");
-    let pages = files(&root().join("runbooks/errors"), "md");
-    let pages: BTreeSet<_> =
-        pages.iter().map(|page| page.file_stem().unwrap_or_default().to_string_lossy().into_owned()).collect();
-    assert_eq!(codes.difference(&pages).collect::<Vec<_>>(), [""; 0], "without a page in runbooks/errors");
-    assert_eq!(pages.difference(&codes).collect::<Vec<_>>(), [""; 0], "pages of codes that the sources do not name");
-    let index = read("runbooks/README.md");
-    for code in &pages {
-        let page = read(format!("runbooks/errors/{code}.md"));
-        assert!(page.starts_with(&format!("# {code}\n")), "{code}: the title is another one");
-        for part in ["**Means.**", "**Status.**", "**What to do.**", "**Kept or lost.**"] {
-            assert!(page.contains(part), "{code}: {part} is missing");
-        }
-        assert!(index.contains(&format!("(errors/{code}.md)")), "{code} is not in the index");
-    }
+    let codes = spillway_monitoring::runbooks::codes::named(&root());
+    assert!(
+        codes.contains_key("signature_mismatch") && codes.contains_key("last_admin_key"),
+        "codes are not found: {codes:?}"
+    );
+    let problems = spillway_monitoring::runbooks::codes::check(&root(), &root().join("runbooks/errors"));
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[test]

@@ -35,6 +35,7 @@ const CRATES: &[(&str, Floor)] = &[
     ("crates/console", Floor::Level(2)),
     ("crates/loadgen", Floor::Level(2)),
     ("crates/rollout-drivers", Floor::Level(2)),
+    ("crates/doctor", Floor::Level(2)),
     ("crates/testkit", Floor::Beside),
     ("crates/devtools", Floor::Workbench),
     ("crates/monitoring", Floor::Workbench),

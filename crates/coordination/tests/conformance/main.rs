@@ -2,6 +2,7 @@
 
 mod cache;
 mod changes;
+mod examination;
 mod faults;
 mod nodes;
 mod rate;

@@ -25,6 +25,8 @@ pub(crate) struct Seen {
     pub(crate) answered: u64,
     /// Answers that were not 2xx.
     pub(crate) refused: u64,
+    /// Those of them that were 5xx.
+    pub(crate) server_errors: u64,
     /// The first scheduled instant.
     pub(crate) begun: Instant,
     pub(crate) elapsed: Duration,
@@ -32,7 +34,8 @@ pub(crate) struct Seen {
 
 impl Seen {
     fn new() -> Self {
-        Self { latency: histogram(), answered: 0, refused: 0, begun: Instant::now(), elapsed: Duration::ZERO }
+        let (begun, elapsed) = (Instant::now(), Duration::ZERO);
+        Self { latency: histogram(), answered: 0, refused: 0, server_errors: 0, begun, elapsed }
     }
 
     pub(crate) fn per_second(&self) -> f64 {
@@ -48,6 +51,7 @@ impl Seen {
         let _ = self.latency.add(&other.latency);
         self.answered += other.answered;
         self.refused += other.refused;
+        self.server_errors += other.server_errors;
     }
 }
 
@@ -270,5 +274,8 @@ fn record(seen: &mut Seen, status: u16, since: Instant) {
     seen.answered += 1;
     if !(200..300).contains(&status) {
         seen.refused += 1;
+    }
+    if status >= 500 {
+        seen.server_errors += 1;
     }
 }

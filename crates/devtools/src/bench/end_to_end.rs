@@ -193,5 +193,6 @@ async fn arrivals(sink: &Sink, seen: &Seen, requests: &Requests, rate: f64) -> R
         let microseconds = arrival.at.saturating_duration_since(intended).as_micros();
         latency.saturating_record(u64::try_from(microseconds).unwrap_or(u64::MAX).max(1));
     }
-    Ok(Seen { latency, answered: arrived.len() as u64, refused: 0, begun: seen.begun, elapsed: seen.elapsed })
+    let answered = arrived.len() as u64;
+    Ok(Seen { latency, answered, refused: 0, server_errors: 0, begun: seen.begun, elapsed: seen.elapsed })
 }

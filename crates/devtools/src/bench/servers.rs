@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -69,6 +69,8 @@ async fn listen(router: Router) -> Result<SocketAddr, Failure> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sink {
     received: Arc<AtomicU64>,
+    /// What it takes before it answers.
+    takes: Duration,
     arrivals: Option<Arc<Mutex<Vec<Arrival>>>>,
 }
 
@@ -83,6 +85,11 @@ impl Sink {
     /// A sink that notes arrivals.
     pub(crate) fn noting() -> Self {
         Self { arrivals: Some(Arc::default()), ..Self::default() }
+    }
+
+    /// A sink that takes so long for each request.
+    pub(crate) fn taking(takes: Duration) -> Self {
+        Self { takes, ..Self::default() }
     }
 
     pub(crate) fn received(&self) -> u64 {
@@ -118,6 +125,9 @@ impl Sink {
                 Some((head, length)) if buffer.len() >= length => {
                     self.note(&buffer[..head]);
                     buffer.drain(..length);
+                    if !self.takes.is_zero() {
+                        tokio::time::sleep(self.takes).await;
+                    }
                     if stream.write_all(ANSWER).await.is_err() {
                         return;
                     }

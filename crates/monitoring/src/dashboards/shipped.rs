@@ -289,8 +289,9 @@ fn infrastructure() -> Dashboard {
             ],
         ),
         row(
-            "Coordination",
+            "Around it",
             [
+                panel("Connections at nginx", Curves, Count, [("{{state}}", "sum by (state) (nginx_connections)")]),
                 panel("Redis lost", Curves, Count, [("{{instance}}", "spillway_coordination_degraded")]),
                 panel("Up", Curves, Count, [("{{job}} {{instance}}", "up")]),
                 panel("Versions", Table, Count, [("{{instance}}", "spillway_build_info")]),

@@ -10,6 +10,7 @@ use serde_saphyr::Spanned;
 use spillway_slo::duration::Timespan;
 
 use super::{Indicator, Problem, Samples, Slo, WINDOW};
+use crate::promql::Query;
 
 const API_VERSION: &str = "openslo/v1";
 const SAMPLES_GOOD: &str = "spillway.dev/samples-good";
@@ -126,7 +127,7 @@ pub fn read(file: &Path, text: &str) -> Result<Vec<Slo>, Vec<Problem>> {
         let line = error.location().map_or(0, |location| location.line());
         vec![Problem { file: file.to_owned(), line, text: error.to_string() }]
     })?;
-    let mut reader = Reader { file, problems: Vec::new() };
+    let mut reader = Reader { file, problems: Vec::new(), queries: Vec::new() };
     let slos = documents.iter().filter_map(|document| reader.slo(document)).collect();
     if reader.problems.is_empty() { Ok(slos) } else { Err(reader.problems) }
 }
@@ -135,6 +136,8 @@ pub fn read(file: &Path, text: &str) -> Result<Vec<Slo>, Vec<Problem>> {
 struct Reader<'a> {
     file: &'a Path,
     problems: Vec<Problem>,
+    /// Of the document that is being read.
+    queries: Vec<Query>,
 }
 
 impl Reader<'_> {
@@ -169,6 +172,7 @@ impl Reader<'_> {
             self.problem(&metadata.name, text);
         }
         let name = metadata.name.value.clone();
+        let queries = std::mem::take(&mut self.queries);
         let complete = Slo {
             display_name: metadata.display_name.clone().unwrap_or_else(|| name.clone()),
             name,
@@ -178,6 +182,7 @@ impl Reader<'_> {
             window: window?,
             indicator: indicator?,
             samples,
+            queries,
         };
         (self.problems.len() == before).then_some(complete)
     }
@@ -327,6 +332,8 @@ impl Reader<'_> {
             self.problem(&spec.query, text);
             return None;
         }
+        let (file, line) = (self.file.to_owned(), spec.query.referenced.line());
+        self.queries.push(Query { file, line, text: query.replace(WINDOW, "5m") });
         Some(query)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::section::Section;
 use crate::units::show_duration;
-use crate::{Settings, SettingsError};
+use crate::{IntakeMode, Role, Settings, SettingsError};
 
 /// A lease covers the longest attempt: otherwise a second worker claims a delivery whose attempt is still under way.
 pub(crate) fn check_lease(settings: &Settings, root: &mut Section<'_>) {
@@ -26,4 +26,16 @@ pub(crate) fn check_lease(settings: &Settings, root: &mut Section<'_>) {
         longest,
         at_least: show_duration(timeout),
     });
+}
+
+/// A process that answers after the deliveries makes them itself.
+pub(crate) fn check_mode(settings: &Settings, root: &mut Section<'_>) {
+    if settings.intake.mode == IntakeMode::Synchronous && settings.server.role == Role::Api {
+        root.journal.problems.push(SettingsError::Conflict {
+            keys: "intake.mode and server.role",
+            reason: "in the synchronous mode the process that takes webhooks delivers them itself; set server.role to \"all\", or \
+                     leave intake.mode out"
+                .to_owned(),
+        });
+    }
 }

@@ -251,6 +251,11 @@ fn values_that_contradict_each_other_are_refused() {
          itself is kept (7d); write \"forever\""
     );
     assert_eq!(
+        file("[server]\nrole = 'api'\n[intake]\nmode = 'synchronous'").problem(),
+        "settings_conflict: intake.mode and server.role contradict each other: in the synchronous mode the process that takes \
+         webhooks delivers them itself; set server.role to \"all\", or leave intake.mode out"
+    );
+    assert_eq!(
         file("[server.tls]\ncertificate = 'a.pem'").problem(),
         "settings_missing_key: server.tls.key is missing (spillway.toml line 2): set it to the path of a PEM file, because \
          TLS needs both"

@@ -1,8 +1,8 @@
 //! Documents by kind and key.
 
 use bytes::Bytes;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
 
 use super::sessions::Session;
 use crate::{DOCUMENT_LIST_LIMIT, Document, StoreError};
@@ -28,8 +28,16 @@ pub(super) async fn one(session: &mut Session, kind: &str, key: &str) -> Result<
 }
 
 pub(super) async fn of_kind(session: &mut Session, kind: &str, limit: usize) -> Result<Vec<Document>, StoreError> {
+    latest(session.statement(), kind, limit).await
+}
+
+pub(super) async fn latest(
+    connection: &mut PgConnection,
+    kind: &str,
+    limit: usize,
+) -> Result<Vec<Document>, StoreError> {
     let limit = i64::try_from(limit.min(DOCUMENT_LIST_LIMIT)).unwrap_or(i64::MAX);
-    let rows = sqlx::query(OF_KIND).bind(kind).bind(limit).fetch_all(session.statement()).await?;
+    let rows = sqlx::query(OF_KIND).bind(kind).bind(limit).fetch_all(connection).await?;
     rows.iter().map(document).collect()
 }
 

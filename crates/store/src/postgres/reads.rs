@@ -13,7 +13,7 @@ use super::sessions::Session;
 use crate::{Backlog, Cursor, DeliveryFilter, EventFilter, Page, StoreError};
 
 /// Pending deliveries are counted up to this number, which takes a few milliseconds; beyond it their number is estimated.
-const COUNTED: i64 = 10_000;
+pub(super) const COUNTED: i64 = 10_000;
 
 const EVENT: &str = "SELECT id, source_id, event_type, trace, headers, body, quarantine FROM events WHERE id = $1";
 
@@ -90,7 +90,7 @@ SELECT id, started_at, duration_us, class, status, response, error FROM attempts
 WHERE id > $1 AND id <= $2 ORDER BY id";
 
 /// Pending is the lowest state: the first entry of each destination shows its earliest due time.
-const BACKLOG: &str = "
+pub(super) const BACKLOG: &str = "
 WITH RECURSIVE present AS (
     (SELECT destination_id, state, at FROM deliveries ORDER BY destination_id, state, at LIMIT 1)
     UNION ALL
@@ -109,7 +109,7 @@ SELECT
     (SELECT min(at) FROM present WHERE state = 0)";
 
 /// Looks at some 256 pages.
-const ESTIMATE: &str = "
+pub(super) const ESTIMATE: &str = "
 SELECT (count(*) * GREATEST(1, pg_relation_size('deliveries') / (256.0 * 8192)))::bigint
 FROM deliveries TABLESAMPLE SYSTEM (LEAST(100, 256.0 * 8192 * 100 / GREATEST(pg_relation_size('deliveries'), 1)))
 WHERE state = 0";

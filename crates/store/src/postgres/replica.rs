@@ -43,7 +43,7 @@ const POOL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Everything that was received has been replayed, and something is connected to receive more; or, how old the last replayed transaction is.
 /// `NULL` when that is not known. A replica of an idle database replays nothing and is none the older for it.
-const LAG: &str = "
+pub(super) const LAG: &str = "
 SELECT pg_is_in_recovery(), CASE
     WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
     ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection, SqliteExecutor};
 
 use super::task::{Done, Work};
 use crate::{DOCUMENT_LIST_LIMIT, Document, StoreError};
@@ -54,13 +54,17 @@ pub(super) async fn one(pool: &SqlitePool, kind: &str, key: &str) -> Result<Opti
     row.as_ref().map(document).transpose()
 }
 
-pub(super) async fn of_kind(pool: &SqlitePool, kind: &str, limit: usize) -> Result<Vec<Document>, StoreError> {
+pub(super) async fn of_kind(
+    executor: impl SqliteExecutor<'_>,
+    kind: &str,
+    limit: usize,
+) -> Result<Vec<Document>, StoreError> {
     let limit = i64::try_from(limit.min(DOCUMENT_LIST_LIMIT)).unwrap_or(i64::MAX);
     let rows =
         sqlx::query("SELECT kind, key, at, body FROM documents WHERE kind = ? ORDER BY at DESC, key DESC LIMIT ?")
             .bind(kind)
             .bind(limit)
-            .fetch_all(pool)
+            .fetch_all(executor)
             .await?;
     rows.iter().map(document).collect()
 }

@@ -8,7 +8,7 @@ use spillway_model::{
     SourceId, UnixMillis,
 };
 use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, Row};
+use sqlx::{Arguments, AssertSqlSafe, Row, SqliteExecutor};
 
 use super::rows::{self, Claim, Payloads, damaged};
 use crate::{Backlog, Cursor, DeliveryFilter, EventFilter, Page, StoreError};
@@ -258,7 +258,7 @@ pub(super) async fn attempts(pool: &SqlitePool, delivery: DeliveryId) -> Result<
 }
 
 /// Counts the pending rows of each destination in the index.
-pub(super) async fn backlog(pool: &SqlitePool) -> Result<Backlog, StoreError> {
+pub(super) async fn backlog(executor: impl SqliteExecutor<'_>) -> Result<Backlog, StoreError> {
     let row = sqlx::query(
         "WITH RECURSIVE present (destination) AS (
             SELECT min(destination) FROM deliveries
@@ -270,7 +270,7 @@ pub(super) async fn backlog(pool: &SqlitePool) -> Result<Backlog, StoreError> {
                 min((SELECT min(at) FROM deliveries d WHERE d.destination = present.destination AND d.state = 0))
          FROM present WHERE present.destination IS NOT NULL",
     )
-    .fetch_one(pool)
+    .fetch_one(executor)
     .await?;
     let pending = row.try_get::<Option<i64>, _>(0)?.unwrap_or_default();
     Ok(Backlog { pending: u64::try_from(pending).unwrap_or_default(), oldest_due: row.try_get(1)? })

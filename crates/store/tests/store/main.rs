@@ -8,6 +8,7 @@ mod claim;
 mod configuration;
 mod crashes;
 mod documents;
+mod examination;
 mod follow;
 mod large;
 mod lists;

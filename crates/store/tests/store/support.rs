@@ -131,12 +131,17 @@ impl TestStore {
         }
     }
 
-    /// Bytes of the database file, without its log; SQLite only.
-    pub(crate) fn file_bytes(&self) -> u64 {
+    /// The database file; SQLite only.
+    pub(crate) fn file(&self) -> std::path::PathBuf {
         match &self.data {
-            Data::Sqlite(folder) => std::fs::metadata(folder.path().join("spillway.db")).unwrap().len(),
+            Data::Sqlite(folder) => folder.path().join("spillway.db"),
             Data::Postgres(_) => panic!("there is no file to look at"),
         }
+    }
+
+    /// Bytes of the database file, without its log; SQLite only.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        std::fs::metadata(self.file()).unwrap().len()
     }
 
     /// Appends one event that must be accepted.

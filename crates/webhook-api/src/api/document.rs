@@ -180,7 +180,9 @@ fn intake() -> Operation {
         ("413", "The body is too large"),
         ("429", "More requests than the source's limit"),
         ("431", "The headers are too many or too large"),
+        ("502", "Only with intake.mode synchronous: the event is stored, and a delivery of it failed"),
         ("503", "The event could not be stored: send the request again"),
+        ("504", "Only with intake.mode synchronous: the event is stored, and was not delivered in time"),
     ];
     let operation = OperationBuilder::new()
         .operation_id(Some("receive_webhook"))

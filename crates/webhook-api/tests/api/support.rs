@@ -19,7 +19,7 @@ use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{Store, Unobserved, watch_configuration};
 use spillway_telemetry::{Metrics, Tracer};
 use spillway_webhook_api::{
-    ApiSettings, Committer, CommitterSettings, CurrentRouting, Feed, FeedParts, Gateway, Handover, IntakeLimits,
+    ApiSettings, AttemptWaiters, Committer, CommitterSettings, CurrentRouting, Feed, FeedParts, Gateway, Handover, IntakeLimits,
     Performance, PerformanceSettings, PoolLimits, Sampler, ServerSettings, Streams, keys, router, serve,
 };
 use tempfile::TempDir;
@@ -38,6 +38,7 @@ pub(crate) const GITHUB_SECRET: &str = "it is a secret to everybody";
 pub(crate) struct Options {
     pub(crate) api: ApiSettings,
     pub(crate) limits: IntakeLimits,
+    pub(crate) synchronous: Option<Arc<AttemptWaiters>>,
     pub(crate) api_rate_limit: Rate,
     pub(crate) unauthenticated_rate_limit: Rate,
     pub(crate) header_timeout: Duration,
@@ -70,6 +71,7 @@ impl Default for Options {
                 body_timeout: Duration::from_secs(15),
                 commit_timeout: Duration::from_secs(10),
             },
+            synchronous: None,
             api_rate_limit: "10000/s".parse().expect("a rate"),
             unauthenticated_rate_limit: "10000/s".parse().expect("a rate"),
             header_timeout: Duration::from_secs(10),
@@ -186,6 +188,7 @@ impl TestApp {
             tracer: Tracer::disabled(),
             secrets,
             limits: options.limits,
+            synchronous: options.synchronous,
             api_rate_limit: options.api_rate_limit,
             unauthenticated_rate_limit: options.unauthenticated_rate_limit,
             api: options.api,

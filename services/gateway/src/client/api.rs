@@ -55,9 +55,14 @@ pub(crate) struct Api {
 impl Api {
     /// A client of the gateway at the URL of the options. Root certificates are read only where TLS is used.
     pub(crate) fn new(options: &ClientOptions) -> Result<Self, ClientError> {
+        Ok(Self { key: options.api_key()?, ..Self::without_key(options)? })
+    }
+
+    /// The same for what needs no key.
+    pub(crate) fn without_key(options: &ClientOptions) -> Result<Self, ClientError> {
         let url = options.url().clone();
         let client = http_client(url.as_str().starts_with("https://"))?;
-        Ok(Self { client, url, key: options.api_key()?, timeout: options.timeout() })
+        Ok(Self { client, url, key: None, timeout: options.timeout() })
     }
 
     /// Longest time to wait for an answer.
@@ -135,6 +140,12 @@ impl Api {
         let answer = self.exchange(request).await?;
         let elapsed = begun.elapsed();
         Ok((answer.success(&self.url)?, elapsed))
+    }
+
+    /// `GET` of a path that needs no key, whatever is answered.
+    pub(crate) async fn probe(&self, path: &str) -> Result<Answer, ClientError> {
+        let request = Request::get(self.uri(path)?).body(Full::default());
+        self.exchange(request.map_err(|error| ClientError::unreachable(&self.url, error))?).await
     }
 
     async fn call<T: DeserializeOwned>(

@@ -43,6 +43,8 @@ pub(crate) enum ClientError {
         limit.as_secs_f64()
     )]
     TooSlow { url: HttpUrl, limit: Duration },
+    #[error("{url} cannot take traffic: {failing}")]
+    NotReady { url: HttpUrl, failing: String },
     /// The gateway ended a stream, and a new one would end, too.
     #[error("the gateway ended the connection: {reason}")]
     Ended { reason: String },

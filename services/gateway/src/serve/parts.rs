@@ -9,14 +9,14 @@ use std::time::Duration;
 use http::HeaderValue;
 use spillway_coordination::{Coordination, CoordinationSettings, RedisSettings};
 use spillway_model::{Clock, Configuration, IdGenerator, Secret, SecretResolver, SystemClock};
-use spillway_settings::{Environment, LogFormat, OtlpProtocol, Role, Settings, StoreUrl, resolve_secret};
+use spillway_settings::{Environment, IntakeMode, LogFormat, OtlpProtocol, Role, Settings, StoreUrl, resolve_secret};
 use spillway_store::postgres::{PostgresSettings, PostgresStore, ReplicaSettings};
 use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{StatementCounts, Store, amend_configuration, watch_configuration};
 use spillway_telemetry::{LogSettings, Metrics, TelemetrySettings, TraceProtocol, TraceSettings, Tracer};
 use spillway_webhook_api::{
-    ApiSettings, CommitterHandle, CommitterSettings, CurrentRouting, Feed, FeedParts, Flights, Gateway, Handover,
-    IntakeLimits, Performance, PerformanceSettings, PoolLimits, ServerSettings, Streams,
+    ApiSettings, AttemptWaiters, CommitterHandle, CommitterSettings, CurrentRouting, Feed, FeedParts, Flights, Gateway,
+    Handover, IntakeLimits, Performance, PerformanceSettings, PoolLimits, ServerSettings, Streams,
 };
 use spillway_worker::{AddressGuard, Client, ClientSettings, WorkerSettings};
 use tokio::sync::watch;
@@ -105,6 +105,7 @@ impl Parts {
         tracer: Tracer,
         performance: PerformanceSettings,
         streams: Streams,
+        synchronous: Option<Arc<AttemptWaiters>>,
     ) -> Gateway {
         Gateway {
             store: self.store.clone(),
@@ -125,6 +126,7 @@ impl Parts {
                 body_timeout: settings.server.body_timeout,
                 commit_timeout: settings.server.request_timeout,
             },
+            synchronous,
             api_rate_limit: settings.server.api_rate_limit,
             unauthenticated_rate_limit: settings.server.unauthenticated_rate_limit,
             api: api(settings),
@@ -197,6 +199,8 @@ fn sqlite_settings(settings: &Settings, path: &Path) -> SqliteSettings {
 }
 
 async fn coordination(settings: &Settings, metrics: &Metrics) -> Result<Coordination, StartError> {
+    // Said from the start, and not only once Redis was lost: objectives and dashboards count on it.
+    metrics.coordination_degraded.set(0.0);
     let common = CoordinationSettings {
         ready_deliveries: settings.delivery.ready_queue,
         slot: settings.worker.slot,
@@ -296,6 +300,11 @@ pub(crate) fn worker(settings: &Settings) -> WorkerSettings {
         share_grace: settings.worker.share_grace,
         user_agent: HeaderValue::from_str(&settings.delivery.user_agent).unwrap_or(default_agent),
     }
+}
+
+/// Who waits for deliveries in the synchronous mode.
+pub(crate) fn attempt_waiters(settings: &Settings) -> Option<Arc<AttemptWaiters>> {
+    (settings.intake.mode == IntakeMode::Synchronous).then(Arc::default)
 }
 
 pub(crate) fn committer(settings: &Settings) -> CommitterSettings {

@@ -5,6 +5,7 @@ mod configuration;
 mod documents;
 mod errors;
 mod events;
+mod health;
 mod keys;
 mod performance;
 mod published;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use spillway_devtools::gateway::Gateway;
-use spillway_testkit::{Nginx, Sink, TestDatabase, shared_database, wait_until};
+use spillway_testkit::{Nginx, Sink, TestDatabase, free_port, shared_database, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -19,6 +19,7 @@ fn shipped(nginx: &Nginx, nodes: [&Gateway; 2], mirror: &str) -> String {
     std::fs::write(nginx.directory().join("mirror.conf"), mirror).expect("a file");
     let replaced = [
         ("listen 80 default_server;", format!("listen {};", nginx.address())),
+        ("listen 8081;", format!("listen 127.0.0.1:{};", free_port())),
         ("api-1:8080", nodes[0].address().to_owned()),
         ("api-2:8080", nodes[1].address().to_owned()),
         ("/dev/stdout", nginx.directory().join("access.log").display().to_string()),

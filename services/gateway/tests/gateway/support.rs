@@ -150,6 +150,11 @@ impl Sender {
         status.is_success().then(|| answer["id"].as_str().expect("an id").to_owned())
     }
 
+    /// Posts an event to the source `orders`. Status and JSON of the answer.
+    pub(crate) async fn webhook(&self, url: &str, body: &str) -> (u16, serde_json::Value) {
+        self.ask("POST", url, "/in/orders", body, "").await
+    }
+
     /// Status and JSON of an answer.
     pub(crate) async fn get(&self, url: &str, path: &str) -> (u16, serde_json::Value) {
         let response = self.0.get(format!("{url}{path}").parse().expect("a URL")).await.expect("an answer");
