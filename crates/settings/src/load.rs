@@ -160,6 +160,7 @@ impl Settings {
         let settings = Self { sources, destinations, connections, ..settings };
         rules::check_lease(&settings, root);
         rules::check_mode(&settings, root);
+        rules::check_replica(&settings, root);
         settings
     }
 }

@@ -36,10 +36,6 @@ pub(crate) enum StartError {
     Store { url: String, source: spillway_store::StoreError },
     #[error("the role {role} needs PostgreSQL: set store.url to postgres://…, or run one process with the role all")]
     RoleNeedsPostgres { role: &'static str },
-    #[error(
-        "store.replica_url is set, and events are kept in SQLite, which has no replicas: leave it out, or set store.url to postgres://…"
-    )]
-    ReplicaNeedsPostgres,
     #[error("the configuration cannot be read or written ({})", .0.code())]
     Configuration(#[from] spillway_store::StoreError),
     #[error(transparent)]

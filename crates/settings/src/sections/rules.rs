@@ -2,7 +2,7 @@
 
 use crate::section::Section;
 use crate::units::show_duration;
-use crate::{IntakeMode, Role, Settings, SettingsError};
+use crate::{IntakeMode, Role, Settings, SettingsError, StoreUrl};
 
 /// A lease covers the longest attempt: otherwise a second worker claims a delivery whose attempt is still under way.
 pub(crate) fn check_lease(settings: &Settings, root: &mut Section<'_>) {
@@ -35,6 +35,17 @@ pub(crate) fn check_mode(settings: &Settings, root: &mut Section<'_>) {
             keys: "intake.mode and server.role",
             reason: "in the synchronous mode the process that takes webhooks delivers them itself; set server.role to \"all\", or \
                      leave intake.mode out"
+                .to_owned(),
+        });
+    }
+}
+
+/// Only PostgreSQL has replicas.
+pub(crate) fn check_replica(settings: &Settings, root: &mut Section<'_>) {
+    if settings.store.replica_url.is_some() && matches!(settings.store.url, StoreUrl::Sqlite(_)) {
+        root.journal.problems.push(SettingsError::Conflict {
+            keys: "store.replica_url and store.url",
+            reason: "events are kept in SQLite, which has no replicas; leave store.replica_url out, or set store.url to postgres://…"
                 .to_owned(),
         });
     }

@@ -256,6 +256,11 @@ fn values_that_contradict_each_other_are_refused() {
          webhooks delivers them itself; set server.role to \"all\", or leave intake.mode out"
     );
     assert_eq!(
+        file("[store]\nreplica_url = 'postgres://replica/db'").problem(),
+        "settings_conflict: store.replica_url and store.url contradict each other: events are kept in SQLite, which has no \
+         replicas; leave store.replica_url out, or set store.url to postgres://…"
+    );
+    assert_eq!(
         file("[server.tls]\ncertificate = 'a.pem'").problem(),
         "settings_missing_key: server.tls.key is missing (spillway.toml line 2): set it to the path of a PEM file, because \
          TLS needs both"

@@ -157,9 +157,6 @@ pub(crate) async fn open_store(
             if let Some(role) = role {
                 return Err(StartError::RoleNeedsPostgres { role });
             }
-            if settings.store.replica_url.is_some() {
-                return Err(StartError::ReplicaNeedsPostgres);
-            }
             let sqlite = sqlite_settings(settings, path);
             Ok(Arc::new(SqliteStore::open(sqlite, observer).await.map_err(refused)?))
         }

@@ -45,8 +45,7 @@ fn a_node_without_its_database_is_unhealthy_and_says_so() {
 fn answer_once(status: &str, body: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let answer =
-        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
     std::thread::spawn(move || {
         let (mut connection, _) = listener.accept().expect("a connection");
         let mut request = [0; 4096];

@@ -85,5 +85,5 @@ async fn a_replica_of_an_embedded_store_is_refused() {
     );
     let settings = folder.settings(&orders_to("http://127.0.0.1:1/", &store, ""));
     let ended = serve(&["--config", settings.to_str().expect("a path")]).await;
-    ended.with(1, &["store.replica_url", "SQLite, which has no replicas", "store.url"]);
+    ended.with(64, &["store.replica_url", "SQLite, which has no replicas", "store.url"]);
 }
