@@ -3,6 +3,7 @@
 mod check;
 mod devtools;
 mod dist;
+mod doctor;
 mod failure;
 mod fuzz;
 mod images;
@@ -44,6 +45,7 @@ enum Command {
     Dist(dist::Args),
     Images(images::Args),
     Slo(slo::Args),
+    Doctor(doctor::Args),
     Stack(stack::Args),
     Manifests(manifests::Args),
 }
@@ -76,6 +78,7 @@ fn run(command: Command) -> Result<()> {
         Command::Dist(args) => dist::run(&sh, args),
         Command::Images(args) => images::run(&sh, args),
         Command::Slo(args) => slo::run(&sh, args),
+        Command::Doctor(args) => doctor::run(&sh, args),
         Command::Stack(args) => stack::run(&sh, args),
         Command::Manifests(args) => manifests::run(&sh, args),
     }

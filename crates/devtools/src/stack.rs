@@ -12,6 +12,7 @@ mod compose;
 mod down;
 mod files;
 mod hurry;
+mod launch;
 mod logs;
 mod parts;
 mod probe;

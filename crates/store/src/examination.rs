@@ -223,6 +223,8 @@ pub struct IndexFacts {
     pub unused: Vec<UnusedIndex>,
     /// Tables that are often read from end to end.
     pub scanned: Vec<ScannedTable>,
+    /// Whether the engine counts uses.
+    pub counts_uses: bool,
     /// For how long uses have been counted; `None` for as long as the database is there.
     pub counted_for: Option<Duration>,
 }
@@ -322,8 +324,6 @@ pub struct ReplicaFacts {
 /// [`Part::Files`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FileFacts {
-    /// Size of the database file.
-    pub bytes: u64,
     /// Size of its log.
     pub wal_bytes: u64,
     /// Size of a page.
@@ -332,8 +332,6 @@ pub struct FileFacts {
     pub pages: u64,
     /// Pages that hold nothing and will be used again.
     pub free_pages: u64,
-    /// Whether a process has the database open.
-    pub is_open: bool,
 }
 
 /// [`Part::Integrity`].

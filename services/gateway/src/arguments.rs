@@ -9,6 +9,7 @@ use spillway_model::{Secret, Slot};
 use spillway_settings::{Environment, LoadArgs, Overrides, Role};
 
 use crate::client::ClientCommand;
+use crate::doctor::{self, DoctorOptions};
 
 /// Receives webhooks, acknowledges each as soon as it is durable, and delivers it until it is received
 #[derive(Debug, Parser)]
@@ -19,7 +20,6 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each run of the program")]
 pub(crate) enum Command {
     /// Runs the gateway
     ///
@@ -30,6 +30,11 @@ pub(crate) enum Command {
     Migrate(ServeOptions),
     /// Checks settings and shows what is in force, each value with where it comes from
     CheckConfig(ServeOptions),
+    /// Looks at database, Redis, gateway and machine, and says what to do
+    ///
+    /// It changes nothing, asks each part over one connection for at most two seconds at a time, and takes what fails or hangs for unknown.
+    #[command(after_help = doctor::AFTER_HELP)]
+    Doctor(DoctorOptions),
     #[command(flatten)]
     Client(ClientCommand),
     /// Prints the API's OpenAPI document as JSON

@@ -35,6 +35,7 @@ use clap::{Args, Subcommand};
 
 use crate::commands::fail;
 use api::Api;
+pub(crate) use api::http_client;
 use error::ClientError;
 use options::ClientOptions;
 use output::Output;

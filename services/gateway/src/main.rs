@@ -4,6 +4,7 @@ mod arguments;
 mod client;
 mod commands;
 mod declared;
+mod doctor;
 mod observers;
 mod serve;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => serve::run(&options),
         Command::Migrate(options) => commands::migrate(&options),
         Command::CheckConfig(options) => commands::check_config(&options),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Client(command) => client::run(command),
         Command::Openapi => commands::openapi(),
         Command::Metrics { markdown } => commands::metrics(markdown),

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use spillway_testkit::free_port;
 
+use super::launch::Launch;
 use super::parts::Part;
 use super::programs::Programs;
 use super::state::{self, State};
@@ -23,15 +24,6 @@ const READY: Duration = Duration::from_secs(60);
 const KEY: Duration = Duration::from_secs(2);
 const KEY_FILE: &str = "admin-key";
 const LOOK: Duration = Duration::from_millis(25);
-/// As in the containers, and no sockets outside of the folder.
-const POSTGRES_SETTINGS: [&str; 6] = [
-    "unix_socket_directories=",
-    "max_connections=200",
-    "shared_preload_libraries=pg_stat_statements",
-    "track_io_timing=on",
-    "log_min_duration_statement=250ms",
-    "timezone=UTC",
-];
 /// Lines of a log that an error shows.
 const LOG_LINES: usize = 15;
 
@@ -44,9 +36,11 @@ pub(super) async fn up(arguments: &UpArgs) -> Result<(), Failure> {
     std::fs::create_dir_all(&arguments.place.folder)?;
     let folder = arguments.place.folder.canonicalize()?;
     let _lock = state::lock(&folder)?;
-    let mut stack = Stack { state: known_or_new(arguments, &folder).await?, folder, programs, gateway };
+    let state = known_or_new(arguments, &folder).await?;
+    let launch = Launch { folder: folder.clone(), programs, gateway };
+    let mut stack = Stack { state, folder, launch };
     stack.make_room().await?;
-    files::write(&stack.folder, &stack.state, &stack.programs)?;
+    files::write(&stack.folder, &stack.state, &stack.launch.programs)?;
     let mut started = Vec::new();
     for part in Part::ALL {
         let ran_before = stack.state.is_alive(part);
@@ -94,8 +88,7 @@ async fn known_or_new(arguments: &UpArgs, folder: &Path) -> Result<State, Failur
 struct Stack {
     state: State,
     folder: PathBuf,
-    programs: Programs,
-    gateway: PathBuf,
+    launch: Launch,
 }
 
 impl Stack {
@@ -130,7 +123,7 @@ impl Stack {
         let log = self.log(part);
         let from = std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
         if !self.state.is_alive(part) {
-            let (started, identity) = process::spawn_detached(&mut self.command(part), &log)?;
+            let (started, identity) = process::spawn_detached(&mut self.launch.command(part, &self.state), &log)?;
             self.state.started(part, identity);
             self.state.save(&self.folder)?;
             child = Some(started);
@@ -176,72 +169,6 @@ impl Stack {
             down::end(&mut self.state, *part).await;
         }
         if self.state.processes.is_empty() { State::remove(&self.folder) } else { self.state.save(&self.folder) }
-    }
-
-    fn command(&self, part: Part) -> Command {
-        let address = self.state.address_of(part);
-        let port = self.state.port(part.ports()[0].name).to_string();
-        let dir = self.folder.join(part.name());
-        let programs = &self.programs;
-        match part {
-            Part::Postgres => {
-                let mut command = programs.postgres("postgres");
-                // It may be a link to where PostgreSQL's user can go.
-                command.arg("-D").arg(dir.canonicalize().unwrap_or(dir)).args(["-p", &port, "-h", "127.0.0.1"]);
-                for setting in POSTGRES_SETTINGS {
-                    command.args(["-c", setting]);
-                }
-                command
-            }
-            Part::Redis => {
-                let mut command = Command::new(&programs.redis);
-                // What it holds is a hint, and may be lost.
-                command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-                command.args(["--maxmemory", "192mb", "--maxmemory-policy", "volatile-lru", "--dir"]).arg(dir);
-                command
-            }
-            Part::Receiver => {
-                let this = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("spillway-devtools"));
-                let mut command = Command::new(this);
-                command.args(["stack", "receiver", "--listen", &address]);
-                command
-            }
-            Part::Api1 | Part::Api2 | Part::Worker => {
-                let role = if part == Part::Worker { "worker" } else { "api" };
-                let mut command = Command::new(&self.gateway);
-                command.env("SPILLWAY__TELEMETRY__SERVICE_NAME", format!("spillway-{role}"));
-                command.args(["serve", "--role", role, "--listen", &address, "--config"]);
-                command.arg(self.folder.join("spillway.toml"));
-                command
-            }
-            Part::Nginx => {
-                let mut command = Command::new(&programs.nginx);
-                command.arg("-p").arg(&dir).arg("-c").arg(dir.join("nginx.conf")).args(["-e", "stderr"]);
-                command
-            }
-            Part::Pushgateway => {
-                let mut command = Command::new(&programs.pushgateway);
-                command.arg(format!("--web.listen-address={address}"));
-                command
-            }
-            Part::Alertmanager => {
-                let mut command = Command::new(&programs.alertmanager);
-                command.arg(format!("--config.file={}", dir.join("alertmanager.yml").display()));
-                command.arg(format!("--storage.path={}", dir.join("data").display()));
-                command.arg(format!("--web.listen-address={address}")).arg("--cluster.listen-address=");
-                command
-            }
-            Part::Prometheus => {
-                let mut command = Command::new(&programs.prometheus);
-                command.arg(format!("--config.file={}", dir.join("prometheus.yml").display()));
-                command.arg(format!("--storage.tsdb.path={}", dir.join("data").display()));
-                command.arg("--storage.tsdb.retention.time=35d");
-                let resend = 60_000 / self.state.hurry.max(1);
-                command.arg(format!("--rules.alert.resend-delay={resend}ms"));
-                command.arg(format!("--web.listen-address={address}"));
-                command
-            }
-        }
     }
 
     /// The key is printed once, at the first start on an empty database, right after the address: from the log into a file of its own.

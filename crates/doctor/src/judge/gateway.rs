@@ -92,8 +92,11 @@ fn percentile(scrape: &Scrape, check: Check, name: &str, level: Level) -> Findin
     };
     let Histogram { count: n, .. } = histogram;
     if n < NEEDED {
-        return Finding::ok(check, format!("only {} measured since the node started", some(n as u64, "was", "were")))
-            .number("count", n);
+        let few = match n as u64 {
+            0 => "nothing was measured since the node started".to_owned(),
+            n => format!("only {} since the node started, too few to say", some(n, "measurement", "measurements")),
+        };
+        return Finding::ok(check, few).number("count", n);
     }
     let (p50, p99) = (histogram.quantile(0.5), histogram.quantile(0.99));
     let verdict = level.above(p99);

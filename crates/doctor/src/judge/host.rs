@@ -74,7 +74,7 @@ fn memory(machine: &Machine) -> Finding {
 
 fn processor(machine: &Machine) -> Finding {
     let Some(busy) = machine.busy else { return Finding::unknown(Check::Processor, UNKNOWN) };
-    let verdict = PROCESSOR.above(busy);
+    let verdict = PROCESSOR.above(busy).min(wanted(machine));
     let load = machine.load.map_or(String::new(), |load| format!(", load {load:.1}"));
     let summary = format!("{} busy in the last half second, {} processors{load}", percent(busy), machine.processors);
     let finding = Finding::new(Check::Processor, verdict, summary).number("busy_ratio", busy);
@@ -83,7 +83,16 @@ fn processor(machine: &Machine) -> Finding {
     }
     finding
         .run("See who uses it:", "ps -eo pcpu,pid,comm --sort=-pcpu | head")
-        .advise("Look once more: half a second is short. If it stays so, add nodes or processors.")
+        .advise("If it is the gateway, add nodes or processors; if not, move the other program away.")
+}
+
+/// Half a second alone is no reason for an alarm: how bad it can be as the load over a minute has it.
+fn wanted(machine: &Machine) -> Verdict {
+    match machine.load.map(|load| load / machine.processors.max(1) as f64) {
+        Some(each) if each < 1.0 => Verdict::Ok,
+        Some(each) if each >= 2.0 => Verdict::Critical,
+        _ => Verdict::Warning,
+    }
 }
 
 fn open_files(machine: &Machine, limits: &Limits) -> Finding {

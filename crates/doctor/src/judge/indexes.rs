@@ -13,8 +13,7 @@ const COUNTED_LONG_ENOUGH: Duration = Duration::from_secs(86_400);
 
 pub(super) fn indexes(facts: &IndexFacts) -> Vec<Finding> {
     let mut findings = vec![missing(facts), unused(facts)];
-    // An engine that counts no scans has none.
-    if facts.counted_for.is_some() || !facts.scanned.is_empty() || facts.unused.iter().all(|i| i.bytes.is_some()) {
+    if facts.counts_uses {
         findings.push(scans(&facts.scanned));
     }
     findings
@@ -51,8 +50,7 @@ fn unused(facts: &IndexFacts) -> Finding {
     let unused = &facts.unused;
     let counted = facts.counted_for.map_or("as long as uses are counted".to_owned(), of);
     let too_early = facts.counted_for.is_some_and(|counted| counted < COUNTED_LONG_ENOUGH);
-    let are_counted = unused.iter().all(|index| index.bytes.is_some());
-    let (verdict, summary) = match (unused.is_empty(), too_early, are_counted) {
+    let (verdict, summary) = match (unused.is_empty(), too_early, facts.counts_uses) {
         (true, ..) => (Verdict::Ok, "none beside those of the schema".to_owned()),
         (false, true, _) => {
             let n = some(unused.len() as u64, "index", "indexes");
@@ -69,7 +67,7 @@ fn unused(facts: &IndexFacts) -> Finding {
         .evidence_of(unused.iter().map(describe));
     match unused.first().filter(|_| verdict != Verdict::Ok) {
         None => finding,
-        Some(first) if are_counted => finding
+        Some(first) if facts.counts_uses => finding
             .advise("Each index makes every write dearer. Look on replicas, too, where uses are counted apart, and ask who made it.")
             .run("Then drop it:", format!("DROP INDEX CONCURRENTLY {};", quoted(&first.name))),
         Some(first) => finding

@@ -19,8 +19,7 @@ pub(super) fn files(facts: &FileFacts) -> Vec<Finding> {
 
 fn log(facts: &FileFacts) -> Finding {
     let verdict = LOG.above(facts.wal_bytes as f64);
-    let open = if facts.is_open { "a process has the database open" } else { "no process has the database open" };
-    let summary = format!("{}; {open}", bytes(facts.wal_bytes as f64));
+    let summary = format!("{} to be folded into the file", bytes(facts.wal_bytes as f64));
     let finding = Finding::new(Check::DatabaseLog, verdict, summary).number("wal_bytes", facts.wal_bytes as f64);
     if verdict == Verdict::Ok {
         return finding;
@@ -32,12 +31,11 @@ fn log(facts: &FileFacts) -> Finding {
 
 fn size(facts: &FileFacts) -> Finding {
     let share = facts.free_pages as f64 / facts.pages.max(1) as f64;
-    let verdict = if facts.bytes < SMALL_BYTES { Verdict::Ok } else { FREE.above(share) };
-    let summary =
-        format!("{} in pages of {}, {} of them free", bytes(facts.bytes as f64), facts.page_bytes, percent(share));
-    let finding = Finding::new(Check::DatabaseSize, verdict, summary)
-        .number("bytes", facts.bytes as f64)
-        .number("free_ratio", share);
+    let size = facts.pages.saturating_mul(facts.page_bytes);
+    let verdict = if size < SMALL_BYTES { Verdict::Ok } else { FREE.above(share) };
+    let summary = format!("{} in pages of {}, {} of them free", bytes(size as f64), facts.page_bytes, percent(share));
+    let finding =
+        Finding::new(Check::DatabaseSize, verdict, summary).number("bytes", size as f64).number("free_ratio", share);
     if verdict == Verdict::Ok {
         return finding;
     }

@@ -162,7 +162,7 @@ fn slow_queries() {
 fn indexes() {
     let unused = UnusedIndex { name: "by_x".into(), table: "events".into(), bytes: Some(1 << 20) };
     let with = |facts: IndexFacts| judged(Facts::Indexes(facts));
-    let never = IndexFacts { unused: vec![unused.clone()], ..IndexFacts::default() };
+    let never = IndexFacts { unused: vec![unused.clone()], counts_uses: true, ..IndexFacts::default() };
     let finding = of(with(never.clone()), Check::UnusedIndexes);
     assert_eq!(finding.verdict, Warning);
     assert!(
@@ -185,7 +185,7 @@ fn indexes() {
     assert_eq!(of(with(IndexFacts::default()), Check::MissingIndexes).verdict, Good);
 
     let scanned = ScannedTable { table: "events".into(), scans: 60, rows: 6_000_000, index_scans: 1 };
-    let facts = IndexFacts { scanned: vec![scanned], ..IndexFacts::default() };
+    let facts = IndexFacts { scanned: vec![scanned], counts_uses: true, ..IndexFacts::default() };
     let finding = of(with(facts), Check::TableScans);
     assert_eq!(
         (finding.verdict, finding.evidence[0].as_str()),
@@ -251,7 +251,7 @@ fn the_embedded_database() {
         assert_eq!(verdict(Facts::Files(facts), Check::DatabaseLog), expected, "{wal_bytes}");
     }
     for (bytes, free_pages, expected) in [(1 << 20, 90, Good), (200_000_000, 40, Good), (200_000_000, 60, Warning)] {
-        let facts = FileFacts { bytes, pages: 100, free_pages, ..FileFacts::default() };
+        let facts = FileFacts { page_bytes: bytes / 100, pages: 100, free_pages, ..FileFacts::default() };
         assert_eq!(verdict(Facts::Files(facts), Check::DatabaseSize), expected, "{bytes} {free_pages}");
     }
     let integrity = |problems: &[&str], finished| IntegrityFacts {
@@ -397,6 +397,7 @@ fn certificates() {
 fn the_machine() {
     let volume = |used| Volume { path: "/data".into(), used, total: 100.0, inodes_used: Some(0.1) };
     let machine = Machine { volume: Some(volume(10.0)), ..Machine::default() };
+    let busy = |share, load| Machine { busy: Some(share), load: Some(load), processors: 2, ..Machine::default() };
     for (machine, check, expected) in [
         (Machine::default(), Check::Disk, Unknown),
         (machine.clone(), Check::Disk, Good),
@@ -409,9 +410,11 @@ fn the_machine() {
         ),
         (Machine { memory: Some((79.0, 100.0)), ..machine.clone() }, Check::Memory, Good),
         (Machine { memory: Some((96.0, 100.0)), ..machine.clone() }, Check::Memory, Critical),
-        (Machine { busy: Some(0.74), ..machine.clone() }, Check::Processor, Good),
-        (Machine { busy: Some(0.75), ..machine.clone() }, Check::Processor, Warning),
-        (Machine { busy: Some(0.9), ..machine.clone() }, Check::Processor, Critical),
+        (busy(0.74, 9.0), Check::Processor, Good),
+        (busy(0.75, 9.0), Check::Processor, Warning),
+        (busy(0.9, 4.0), Check::Processor, Critical),
+        (busy(0.9, 3.9), Check::Processor, Warning),
+        (busy(1.0, 1.9), Check::Processor, Good),
         (Machine { open_files: Some(1_024.0), ..machine.clone() }, Check::OpenFiles, Warning),
         (Machine { open_files: Some(f64::INFINITY), ..machine.clone() }, Check::OpenFiles, Good),
         (Machine { somaxconn: Some(128.0), ..machine.clone() }, Check::Backlog, Warning),

@@ -184,12 +184,10 @@ async fn files(connection: &mut SqliteConnection, path: &Path) -> Result<FileFac
         integer(connection, text).await.map(|number| u64::try_from(number).unwrap_or_default())
     };
     Ok(FileFacts {
-        bytes: size(path),
         wal_bytes: size(&beside(path, "-wal")),
         page_bytes: pragma(connection, "PRAGMA page_size").await?,
         pages: pragma(connection, "PRAGMA page_count").await?,
         free_pages: pragma(connection, "PRAGMA freelist_count").await?,
-        is_open: is_open(path),
     })
 }
 

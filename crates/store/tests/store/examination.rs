@@ -67,7 +67,9 @@ async fn sees_what_waits(examiner: &mut dyn Examiner) {
     assert_eq!(server.schema, Some(server.known_schema));
     assert!(server.supported && !server.is_standby);
     let indexes = facts!(examiner, Indexes);
-    assert_eq!(indexes, IndexFacts { counted_for: indexes.counted_for, ..IndexFacts::default() });
+    let nothing =
+        IndexFacts { counts_uses: indexes.counts_uses, counted_for: indexes.counted_for, ..IndexFacts::default() };
+    assert_eq!(indexes, nothing);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,7 +79,7 @@ async fn sqlite_is_seen_while_a_gateway_has_it_open() {
     let mut examiner = SqliteExaminer::open(&test.file()).await.unwrap();
     sees_what_waits(&mut examiner).await;
     let files = facts!(examiner, Files);
-    assert!(files.is_open && files.pages > 0 && files.wal_bytes > 0, "{files:?}");
+    assert!(files.pages > 0 && files.wal_bytes > 0, "{files:?}");
     let integrity = facts!(examiner, Integrity);
     assert!(integrity.finished && integrity.problems.is_empty(), "{integrity:?}");
     for part in examiner.parts() {

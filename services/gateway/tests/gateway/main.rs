@@ -2,6 +2,7 @@
 
 mod budgets;
 mod chaos;
+mod doctor;
 mod listen;
 mod nginx;
 mod nodes;

@@ -58,6 +58,7 @@ pub(super) async fn indexes(connection: &mut PgConnection) -> Result<IndexFacts,
         invalid: invalid.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, StoreError>>()?,
         unused: unused.iter().map(as_unused).collect::<Result<_, StoreError>>()?,
         scanned: scanned.iter().map(as_scanned).collect::<Result<_, StoreError>>()?,
+        counts_uses: true,
         counted_for: seconds(&counted, 0)?,
     })
 }
