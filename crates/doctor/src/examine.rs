@@ -146,7 +146,7 @@ async fn look_at_database(database: Database, context: &Context, deadline: Insta
                 }
                 findings.extend(judge::database(&facts, context));
             }
-            Ok(Err(error)) => findings.push(judge::unreadable(*part, &error)),
+            Ok(Err(error)) => findings.push(judge::unreadable(*part, &error, &context.shown)),
             Err(late) => findings.push(Finding::unknown(judge::check_of(*part), late)),
         }
     }

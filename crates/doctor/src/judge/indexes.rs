@@ -48,7 +48,7 @@ fn missing(facts: &IndexFacts) -> Finding {
 
 fn unused(facts: &IndexFacts) -> Finding {
     let unused = &facts.unused;
-    let counted = facts.counted_for.map_or("as long as uses are counted".to_owned(), of);
+    let counted = facts.counted_for.map_or("all the time".to_owned(), of);
     let too_early = facts.counted_for.is_some_and(|counted| counted < COUNTED_LONG_ENOUGH);
     let (verdict, summary) = match (unused.is_empty(), too_early, facts.counts_uses) {
         (true, ..) => (Verdict::Ok, "none beside those of the schema".to_owned()),
@@ -58,7 +58,10 @@ fn unused(facts: &IndexFacts) -> Finding {
         }
         (false, false, true) => {
             let size: u64 = unused.iter().filter_map(|index| index.bytes).sum();
-            (Verdict::Warning, format!("{} never used in {counted}, {}", unused.len(), bytes(size as f64)))
+            (
+                Verdict::Warning,
+                format!("{} never used, {}; uses were counted for {counted}", unused.len(), bytes(size as f64)),
+            )
         }
         (false, false, false) => (Verdict::Warning, format!("{} that are not of Spillway's schema", unused.len())),
     };

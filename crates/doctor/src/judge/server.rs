@@ -7,7 +7,7 @@ use spillway_store::examination::{Part, ServerFacts};
 use spillway_store::{StoreError, StoreErrorKind};
 
 use super::level::Level;
-use super::wording::chain;
+use super::wording::{chain, quoted};
 use super::{Context, check_of};
 use crate::{Check, Finding, Verdict};
 
@@ -37,12 +37,12 @@ pub fn unreachable(shown: &str, error: &StoreError) -> Finding {
 
 /// A part of the database could not be looked at.
 #[must_use]
-pub fn unreadable(part: Part, error: &StoreError) -> Finding {
+pub fn unreadable(part: Part, error: &StoreError, shown: &str) -> Finding {
     let finding = Finding::unknown(check_of(part), format!("not known: {}", chain(error)));
     if error.is_forbidden() {
         return finding.run(
             "The role may not read this. As the owner of the tables:",
-            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO <role>;",
+            format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {};", role_in(shown)),
         );
     }
     match error.kind() {
@@ -51,6 +51,13 @@ pub fn unreadable(part: Part, error: &StoreError) -> Finding {
         }
         _ => finding,
     }
+}
+
+/// The role that a URL names, as SQL takes it.
+fn role_in(shown: &str) -> String {
+    let login = shown.split_once("://").and_then(|(_, rest)| rest.split_once('@')).map(|(login, _)| login);
+    let name = login.and_then(|login| login.split(':').next()).filter(|name| !name.is_empty());
+    name.map_or_else(|| "<role>".to_owned(), quoted)
 }
 
 /// What [`Part::Server`] comes to.
