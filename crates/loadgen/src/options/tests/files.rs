@@ -149,7 +149,7 @@ fn every_shipped_test_has_a_plan() {
     let mut described = String::new();
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    for file in files.iter().filter(|file| Format::of(file).is_some()) {
+    for file in files.iter().filter(|file| Format::of(file) == Some(Format::Toml)) {
         let options = Options::from_file(file).unwrap_or_else(|error| panic!("{error}"));
         let plan = options.plan(&Overrides::default(), &[]).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(plan.warnings, Vec::<String>::new(), "{}", file.display());
