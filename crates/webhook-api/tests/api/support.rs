@@ -19,8 +19,8 @@ use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{Store, Unobserved, watch_configuration};
 use spillway_telemetry::{Metrics, Tracer};
 use spillway_webhook_api::{
-    ApiSettings, AttemptWaiters, Committer, CommitterSettings, CurrentRouting, Feed, FeedParts, Gateway, Handover, IntakeLimits,
-    Performance, PerformanceSettings, PoolLimits, Sampler, ServerSettings, Streams, keys, router, serve,
+    ApiSettings, AttemptWaiters, Committer, CommitterSettings, CurrentRouting, Feed, FeedParts, Gateway, Handover,
+    IntakeLimits, Performance, PerformanceSettings, PoolLimits, Sampler, ServerSettings, Streams, keys, router, serve,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
