@@ -1,9 +1,9 @@
 //! What the store is asked about replays and dead letters.
 
 use serde::{Deserialize, Serialize};
-use spillway_model::{
-    AttemptClass, DeliveryId, DeliveryState, DestinationId, Replay, ReplayId, ReplayState, Selection, UnixMillis,
-};
+use spillway_model::{AttemptClass, DeliveryId, DestinationId, Replay, ReplayId, ReplayState, UnixMillis};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use spillway_model::{DeliveryState, Selection};
 
 use crate::Cursor;
 
