@@ -32,7 +32,7 @@ pub fn router_with(gateway: Arc<Gateway>, more: Router) -> Router {
     if gateway.serves_api {
         router = router.route("/in/{source}", any(receive)).merge(api::router(&gateway));
     }
-    let observed = Arc::new(Observed { gateway: gateway.clone(), durations: RouteDurations::new() });
+    let observed = Arc::new(Observed { gateway: gateway.clone(), durations: RouteDurations::default() });
     router
         .merge(more.layer(api::compression()).with_state(()))
         .fallback(not_found)

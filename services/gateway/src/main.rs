@@ -5,6 +5,7 @@ mod client;
 mod commands;
 mod declared;
 mod doctor;
+mod memory;
 mod observers;
 mod serve;
 

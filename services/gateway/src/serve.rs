@@ -8,10 +8,13 @@ mod retention;
 mod stopping;
 mod tls;
 
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use spillway_settings::{Environment, Loaded, Settings, SettingsWarning};
 use spillway_store::StoreErrorKind;
 use spillway_telemetry::Metrics;
@@ -24,8 +27,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arguments::ServeOptions;
 use crate::commands::{EXIT_USAGE, fail};
+use crate::memory;
 use parts::Parts;
 use stopping::Stopping;
+
+/// When what the start took is free.
+const STARTED: Duration = Duration::from_secs(3);
+/// How often free memory goes back to the system.
+const MEMORY: Duration = Duration::from_secs(60);
 
 /// What can go wrong before the gateway runs. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -255,10 +264,16 @@ impl Signals {
         })
     }
 
-    /// Returns at SIGTERM or SIGINT; applies the settings file's declarations again at each SIGHUP.
+    /// Returns at SIGTERM or SIGINT; applies the settings file's declarations again at each SIGHUP. Gives memory back meanwhile,
+    /// because this is the thread that did the start's work.
     async fn wait_for_stop(mut self, parts: &Parts, reload: Reload) {
+        let mut memory = tokio::time::interval_at(Instant::now() + STARTED, MEMORY);
+        let started = tokio::time::sleep(STARTED);
+        let mut started = pin!(started.fuse());
         loop {
             tokio::select! {
+                () = &mut started => memory::unmap_start(),
+                _ = memory.tick() => memory::give_back(),
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {

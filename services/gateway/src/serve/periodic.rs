@@ -1,5 +1,4 @@
-//! Work that comes around: housekeeping of the store, the backlog's size for the metrics, a look at the store's pool, memory
-//! that is free.
+//! Work that comes around: housekeeping of the store, the backlog's size for the metrics, a look at the store's pool.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,6 @@ use spillway_store::{PoolState, Store};
 use spillway_telemetry::Metrics;
 use spillway_webhook_api::{PoolLevel, PoolLimits};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::parts::Parts;
@@ -17,16 +15,12 @@ use super::parts::Parts;
 const MAINTENANCE: Duration = Duration::from_secs(60);
 const BACKLOG: Duration = Duration::from_secs(10);
 const POOL: Duration = Duration::from_secs(1);
-const MEMORY: Duration = Duration::from_secs(60);
-/// When what the start took is free, and has been so for longer than the allocator keeps it for the next one (a second).
-const STARTED: Duration = Duration::from_secs(3);
 
 pub(super) fn start(parts: &Parts, limits: PoolLimits, stop: CancellationToken) -> JoinHandle<()> {
     let (store, clock, metrics) = (parts.store.clone(), parts.clock.clone(), parts.metrics.clone());
     let work = async move {
         let mut maintenance = tokio::time::interval(MAINTENANCE);
         let mut backlog = tokio::time::interval(BACKLOG);
-        let mut memory = tokio::time::interval_at(Instant::now() + STARTED, MEMORY);
         let (mut pool, mut watch) = (tokio::time::interval(POOL), PoolWatch::default());
         loop {
             tokio::select! {
@@ -41,7 +35,6 @@ pub(super) fn start(parts: &Parts, limits: PoolLimits, stop: CancellationToken) 
                         report(level, state);
                     }
                 }
-                _ = memory.tick() => give_back_memory(),
                 _ = backlog.tick() => measure(&store, clock.as_ref(), &metrics).await,
             }
         }
@@ -61,13 +54,6 @@ async fn measure(store: &Arc<dyn Store>, clock: &dyn Clock, metrics: &Metrics) {
         }
         Err(error) => tracing::debug!(%error, "the backlog could not be measured"),
     }
-}
-
-/// Lets the allocator look for memory that has been free for a while: it does so when a large piece is freed and at no other time,
-/// so that an idle process would keep what its start, or its last burst, took. The piece is not touched and costs nothing.
-fn give_back_memory() {
-    const PIECE: usize = 4 << 20;
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(PIECE)));
 }
 
 /// Says once that the pool has filled up or has room again, not at each look.
