@@ -13,6 +13,7 @@ mod memory;
 mod metrics;
 mod observe;
 mod ordered;
+mod pages;
 mod probe;
 mod process;
 mod redis;
@@ -58,6 +59,9 @@ pub(crate) struct BenchArgs {
     /// Further setting of the PostgreSQL server, as NAME=VALUE
     #[arg(long, global = true, value_name = "SETTING")]
     postgres: Vec<String>,
+    /// Have each connection filter and transform what it takes
+    #[arg(long, global = true)]
+    programs: bool,
     /// Print JSON instead of a table; target/bench/NAME.json is written in any case
     #[arg(long, global = true)]
     json: bool,
@@ -142,6 +146,12 @@ enum What {
         #[arg(long, default_value_t = 1_000_000)]
         stored: usize,
     },
+    /// How long the server takes for each page of the console, with many events stored
+    Pages {
+        /// Stored events, each with a delivery and an attempt
+        #[arg(long, default_value_t = 1_000_000)]
+        stored: usize,
+    },
     /// What clients of live events cost intake, against the same load without them
     Streams {
         /// Clients over WebSockets
@@ -215,7 +225,7 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<bool, Failure> {
         return Err(format!("fewer than {LEAST_ROUNDS} rounds are no measurement; for a look, add --quick").into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (name, table) = match arguments.what {
+    let (name, mut table) = match arguments.what {
         What::Intake { keys } => ("intake", runtime.block_on(intake::closed(arguments, keys))?),
         What::Steady { rate } => ("steady", runtime.block_on(intake::steady(arguments, rate))?),
         What::EndToEnd => ("end-to-end", runtime.block_on(end_to_end::closed(arguments))?),
@@ -231,6 +241,7 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<bool, Failure> {
         What::Telemetry => ("telemetry", runtime.block_on(telemetry::run(arguments))?),
         What::Redis { rate } => ("redis", runtime.block_on(redis::run(arguments, rate))?),
         What::Retention { old, rate } => ("retention", runtime.block_on(retention::run(arguments, old, rate))?),
+        What::Pages { stored } => ("pages", runtime.block_on(pages::run(arguments, stored))?),
         What::Start { stored } => ("start", runtime.block_on(backlog::start(arguments, stored))?),
         What::Loadgen { long } => ("loadgen", loadgen::run(arguments, long)?),
         What::Streams { sockets, sse, rate } => {
@@ -241,5 +252,8 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<bool, Failure> {
         What::Judge { seed, runs } => ("judge", judge::run(arguments, seed, runs)),
         What::Latency { rate } => ("latency", runtime.block_on(end_to_end::steady(arguments, rate))?),
     };
+    if arguments.programs {
+        table.title.push_str(", a filter and a transform on each connection");
+    }
     table.publish(name, arguments.json)
 }

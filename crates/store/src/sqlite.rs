@@ -464,12 +464,13 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
+        // Before the writer: whoever closes last moves the log into the database file and removes it, which a reader cannot.
+        self.readers.close().await;
         let (answer, wait) = oneshot::channel();
         if self.writer.send(Operation::Close { answer }).await.is_ok() {
             // The writer answers after its last transaction; a dropped answer means that it is already gone.
             let _ = wait.await;
         }
-        self.readers.close().await;
         for task in self.tasks.lock().await.drain(..) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the embedded store ended badly");

@@ -91,4 +91,9 @@ impl Gateway {
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
+
+    /// Has a worker of this process claim now what a request made due, instead of at its next look.
+    pub(crate) fn made_due(&self) {
+        self.coordination.due.notify_one();
+    }
 }

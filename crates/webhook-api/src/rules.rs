@@ -19,8 +19,8 @@ pub use event_types::check_event_types;
 const INLINE_BYTES: usize = 32 * 1_024;
 /// Programs that are run for one event where the request is served.
 const INLINE_PROGRAMS: usize = 16;
-/// Longest time that programs of a source may keep a thread that serves requests. A source whose programs took longer once is looked after
-/// on threads that may be blocked from then on.
+/// Longest time that programs of a source may keep a thread that serves requests. When they took longer for one event, they are run for the
+/// next one on a thread that may be blocked, which finds out whether that was a rule or an exception.
 const INLINE_TIME: Duration = Duration::from_millis(5);
 
 /// A program as it was compiled. One that does not compile any more fails for every event.
@@ -30,7 +30,7 @@ type Compiled = Result<Program, ProgramError>;
 #[derive(Debug)]
 pub(crate) struct Rules {
     connections: Vec<ConnectionRules>,
-    /// Whether they take too long for a thread that serves requests.
+    /// Whether they took too long, the last time, for a thread that serves requests.
     is_slow: AtomicBool,
     n_programs: usize,
 }
@@ -85,7 +85,13 @@ impl Rules {
     fn apply(&self, source: &RoutedSource, event: &Event) -> Vec<NewDelivery> {
         let input = Input::new(event, source.source.name.as_str());
         let deliveries = source.deliveries(event.id, event.received_at()).into_iter().zip(&self.connections);
-        deliveries.filter_map(|(delivery, rules)| rules.apply(delivery, &input)).collect()
+        let begun = Instant::now();
+        let wanted = deliveries.filter_map(|(delivery, rules)| rules.apply(delivery, &input)).collect();
+        let is_slow = begun.elapsed() > INLINE_TIME;
+        if event.body.len() <= INLINE_BYTES && is_slow != self.is_slow.load(Ordering::Relaxed) {
+            self.is_slow.store(is_slow, Ordering::Relaxed);
+        }
+        wanted
     }
 
     fn fit_inline(&self, event: &Event) -> bool {
@@ -97,16 +103,7 @@ impl Rules {
 pub(crate) async fn deliveries(source: &Arc<RoutedSource>, event: &Arc<Event>) -> Vec<NewDelivery> {
     let Some(rules) = &source.rules else { return source.deliveries(event.id, event.received_at()) };
     if rules.fit_inline(event) {
-        let begun = Instant::now();
-        let deliveries = rules.apply(source, event);
-        if begun.elapsed() > INLINE_TIME && !rules.is_slow.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                source = %source.source.name,
-                took_ms = begun.elapsed().as_millis(),
-                "programs of the source's connections take long; they are run on threads of their own from now on"
-            );
-        }
-        return deliveries;
+        return rules.apply(source, event);
     }
     let (task_source, task_event) = (source.clone(), event.clone());
     let applied = tokio::task::spawn_blocking(move || {

@@ -15,6 +15,8 @@ use crate::Failure;
 
 pub(crate) const WARM_UP: Duration = Duration::from_secs(3);
 const OPEN_LOOP_CONNECTIONS: usize = 64;
+/// After its start a gateway is idle: what only the start took has been handed back.
+const IDLE: Duration = Duration::from_secs(5);
 /// Statements that deliveries take.
 const DELIVERY: [&str; 3] = ["settle", "claim", "renew"];
 /// What was acknowledged has to arrive within this time after the load.
@@ -62,6 +64,7 @@ async fn closed_on(
         let sink = Sink::default();
         let to = sink.listen().await?;
         let bench = Bench::start(arguments, Plan::to(engine, to)).await?;
+        tokio::time::sleep(IDLE).await;
         idle.push(process::resident_mb(bench.gateway.pid()));
         let requests = requests(false)?;
         closed_loop(bench.address()?, requests.clone(), arguments.connections, WARM_UP).await?;

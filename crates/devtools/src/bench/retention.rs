@@ -38,7 +38,7 @@ pub(crate) async fn run(arguments: &BenchArgs, old: usize, rate: f64) -> Result<
         for _ in 0..arguments.rounds() {
             let plan = Plan { more: format!("[retention]\n{KEPT}"), ..Plan::held(engine) };
             let ground = Bench::start(arguments, plan).await?.stop()?;
-            fill(&ground, old).await?;
+            fill(&ground, old, AGE, None).await?;
             let bench = ground.start()?;
             let alone = load(&bench, rate, arguments.round()).await?;
             let ground = bench.stop()?;
@@ -97,19 +97,19 @@ async fn removed_events(bench: &Bench) -> Result<f64, Failure> {
     bench.metric("spillway_retention_removed_total{what=\"events\"}").await
 }
 
-/// Stores events of another day, delivered at once.
-async fn fill(ground: &Ground, old: usize) -> Result<(), Failure> {
+/// Stores events of this age, delivered at once, or given up at once: one of `dead`.
+pub(super) async fn fill(ground: &Ground, old: usize, age: Duration, dead: Option<usize>) -> Result<(), Failure> {
     let store = ground.open_store().await?;
     let configuration = store.configuration().await?;
     let now = SystemClock.now();
-    let then = now - i64::try_from(AGE.as_millis())?;
+    let then = now - i64::try_from(age.as_millis())?;
     let clock = Arc::new(ManualClock::at(then));
     let ids = IdGenerator::new(clock.clone(), rand::random());
     for begin in (0..old).step_by(BATCH) {
         let batch = BATCH.min(old - begin);
         let events = (0..batch).map(|_| event(&ids, &configuration)).collect::<Option<_>>();
         store.append(events.ok_or("the gateway has no source, destination or connection")?).await?;
-        deliver(store.as_ref(), batch, now).await?;
+        deliver(store.as_ref(), batch, now, dead).await?;
         clock.advance(1);
     }
     store.close().await;
@@ -139,22 +139,27 @@ fn event(ids: &IdGenerator, configuration: &Configuration) -> Option<NewEvent> {
     Some(NewEvent { event: Arc::new(event), idempotency: None, deliveries: vec![delivery] })
 }
 
-async fn deliver(store: &dyn Store, max: usize, now: i64) -> Result<(), Failure> {
+async fn deliver(store: &dyn Store, max: usize, now: i64, dead: Option<usize>) -> Result<(), Failure> {
     let request =
         ClaimRequest { now, lease_until: now + 60_000, max, max_per_destination: max, ..ClaimRequest::default() };
-    let settlements = store.claim(request).await?.into_iter().map(|claimed| Settlement {
-        order: None,
-        lease: Lease { delivery: claimed.id, generation: claimed.generation },
-        next: NextState::Delivered { at: claimed.id.timestamp() },
-        attempt: Some(Attempt {
+    let settlements = store.claim(request).await?.into_iter().enumerate().map(|(n, claimed)| {
+        let at = claimed.id.timestamp();
+        let is_dead = dead.is_some_and(|dead| n % dead == 0);
+        let (next, class, status) = match is_dead {
+            true => (NextState::Dead { at }, AttemptClass::ServerError, 503),
+            false => (NextState::Delivered { at }, AttemptClass::Success, 204),
+        };
+        let attempt = Attempt {
             id: claimed.id.attempt(1),
-            started_at: claimed.id.timestamp(),
+            started_at: at,
             duration: Duration::from_millis(12),
-            class: AttemptClass::Success,
-            status: Some(204),
+            class,
+            status: Some(status),
             response: Bytes::new(),
             error: None,
-        }),
+        };
+        let lease = Lease { delivery: claimed.id, generation: claimed.generation };
+        Settlement { order: None, lease, next, attempt: Some(attempt) }
     });
     store.settle(settlements.collect()).await?;
     Ok(())

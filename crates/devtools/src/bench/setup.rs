@@ -85,7 +85,7 @@ impl Ground {
             store.push_str(&format!("\n[redis]\nurl = \"{url}\""));
         }
         let config = folder.path().join("spillway.toml");
-        std::fs::write(&config, settings(&store, &plan))?;
+        std::fs::write(&config, settings(&store, &plan, arguments.programs))?;
         let program = arguments.common.gateway.clone();
         Ok(Self { plan, program, postgres, _redis: redis, folder, config, admin_key: None })
     }
@@ -188,13 +188,17 @@ fn postgres_options(arguments: &BenchArgs) -> PostgresOptions {
     PostgresOptions { fsync: true, settings: settings.chain(more).collect(), parent_dir: None }
 }
 
-fn settings(store: &str, plan: &Plan) -> String {
+/// A connection's programs: they read the body, let everything through, and write another one of the same size.
+const PROGRAMS: &str = "filter = \".n >= 0\"\ntransform = \"{number: .n, text: .data}\"\n";
+
+fn settings(store: &str, plan: &Plan, has_programs: bool) -> String {
+    let programs = if has_programs { PROGRAMS } else { "" };
     let idempotency = if plan.keys { "idempotency = { header = \"x-key\" }" } else { "" };
     let mut deliveries = String::new();
     for (n, url) in plan.destinations.iter().enumerate() {
         deliveries.push_str(&format!(
             "[[destinations]]\nname = \"sink-{n}\"\nurl = \"{url}\"\n\
-             [[connections]]\nsource = \"bench\"\ndestination = \"sink-{n}\"\n"
+             [[connections]]\nsource = \"bench\"\ndestination = \"sink-{n}\"\n{programs}"
         ));
     }
     format!(

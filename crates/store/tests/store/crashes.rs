@@ -2,6 +2,7 @@
 //! another one with its order key, of which never two are on their way.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -9,7 +10,8 @@ use spillway_model::{
     Appended, Claimed, DeliveryId, DeliveryState, DestinationId, EventId, IdGenerator, Lease, NewEvent, NextState,
     OrderKey, Settlement, UnixMillis,
 };
-use spillway_store::{DeliveryFilter, RetryOutcome};
+use spillway_store::sqlite::{SqliteSettings, SqliteStore};
+use spillway_store::{DeliveryFilter, RetryOutcome, Store, Unobserved};
 
 use crate::support::{Engine, LEASE, TestStore, lease, settlement};
 
@@ -315,4 +317,23 @@ fn nothing_acknowledged_is_lost_on_sqlite() {
 #[test]
 fn nothing_acknowledged_is_lost_on_postgres() {
     check(Engine::Postgres);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_sqlite_store_is_one_file() {
+    let test = TestStore::open(Engine::Sqlite).await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = SqliteSettings::new(folder.path().join("spillway.db"));
+    let store = SqliteStore::open(settings, Arc::new(Unobserved)).await.unwrap();
+    let event = test.event_to(&[test.ids.destination()], test.now());
+    let id = event.event.id;
+    store.append(vec![event]).await.unwrap();
+    assert!(store.event(id).await.unwrap().is_some());
+    store.close().await;
+    let mut files: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(files, ["spillway.db", "spillway.db.lock"]);
 }

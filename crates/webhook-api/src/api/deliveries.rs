@@ -135,6 +135,7 @@ pub(crate) async fn retry(
 ) -> Result<Response, ApiError> {
     match gateway.store.retry(delivery_id(&wanted)?, gateway.clock.now()).await? {
         RetryOutcome::Due => {
+            gateway.made_due();
             forget_dead_letters(&gateway).await;
             Ok((StatusCode::ACCEPTED, Json(find(&gateway, &wanted).await?)).into_response())
         }

@@ -71,6 +71,7 @@ pub(crate) async fn replay(
             RetryOutcome::Queued | RetryOutcome::Unknown => resent.skipped += 1,
         }
     }
+    gateway.made_due();
     Ok((StatusCode::ACCEPTED, Json(resent)).into_response())
 }
 
@@ -105,7 +106,9 @@ async fn find(gateway: &Gateway, wanted: &str) -> Result<Arc<Event>, ApiError> {
 /// Adds deliveries for connections that have none, which also ends a quarantine.
 async fn add(gateway: &Gateway, event: &Arc<Event>) -> Result<Vec<DeliveryId>, ApiError> {
     let to = routes(gateway, event).await;
-    gateway.store.deliver(event.id, to, gateway.clock.now()).await?.ok_or_else(gone)
+    let added = gateway.store.deliver(event.id, to, gateway.clock.now()).await?.ok_or_else(gone)?;
+    gateway.made_due();
+    Ok(added)
 }
 
 /// Where the event goes by the configuration of now, filters and order included; nowhere when its source is disabled or deleted.

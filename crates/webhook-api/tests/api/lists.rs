@@ -177,6 +177,7 @@ async fn a_delivery_can_be_tried_again() {
     app.clock.advance(1_000);
     let again = app.api(Method::POST, &format!("/api/v1/deliveries/{}/retry", deliveries[0])).send().await;
     let again = again.expect(StatusCode::ACCEPTED).json();
+    app.worker_is_told().await;
     assert_eq!((&again["state"], &again["due_at"]), (&json!("pending"), &json!("2026-01-01T00:00:01.000Z")));
     assert_eq!(again["attempts"], 1);
     let unknown = app.api(Method::POST, "/api/v1/deliveries/dlv_00000000000000000000000000/retry").send().await;

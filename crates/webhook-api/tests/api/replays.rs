@@ -235,6 +235,7 @@ async fn an_event_in_quarantine_is_released_once() {
     assert_eq!(app.get(&path).await.json()["quarantine"], "it has no known type");
     app.post(&format!("{path}/replay"), json!(null)).await.refused(409, "event_quarantined", &["Release"]);
     let released = app.post(&format!("{path}/release"), json!(null)).await.expect(StatusCode::ACCEPTED).json();
+    app.worker_is_told().await;
     assert_eq!(released["added"], json!([id.delivery(0), id.delivery(1)]));
     assert_eq!(app.get(&path).await.json()["quarantine"], Value::Null);
     assert_eq!(deliveries(&app, &id.to_string()).await, ["pending", "pending"]);

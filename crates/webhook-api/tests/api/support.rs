@@ -220,6 +220,12 @@ impl TestApp {
         Sampler::new(self.gateway.clone())
     }
 
+    /// Waits until a worker of this process is told that something is due, once for all that was said before.
+    pub(crate) async fn worker_is_told(&self) {
+        let told = tokio::time::timeout(Duration::from_secs(5), self.gateway.coordination.due.notified());
+        told.await.expect("a worker is told");
+    }
+
     /// The text of the key with scope admin that exists from the start.
     pub(crate) fn admin_key(&self) -> &str {
         self.admin_key.expose()
