@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use spillway_report::screen::Screen;
+use spillway_rollout::state::Phase;
 use tokio::time::{Instant, sleep};
 
 use super::source::{Source, SourceArgs};
@@ -24,7 +25,8 @@ pub(super) struct StatusArgs {
     name: Option<String>,
     #[command(flatten)]
     source: SourceArgs,
-    /// Show it until the rollout ends: in place on a terminal, a line for each decision in a pipe
+    /// Show it until the rollout ends: in place on a terminal, a line for each decision in a pipe. The exit code tells how it ended: 0 live,
+    /// 1 taken back, 2 not ended yet
     #[arg(long, short = 'w')]
     watch: bool,
     /// How it is printed
@@ -63,9 +65,18 @@ async fn watch(source: &Source, mut view: View, output: Output) -> Result<u8, Fa
         };
     }
     progress.end();
-    match output {
-        Output::Table => say(&render(&view, width(), true)),
-        Output::Json => Ok(0),
+    if output == Output::Table {
+        say(&render(&view, width(), true))?;
+    }
+    Ok(code_of(&view))
+}
+
+/// The exit code that tells how it ended, as that of `run` does.
+fn code_of(view: &View) -> u8 {
+    match view.state.phase {
+        Phase::Idle | Phase::Succeeded => 0,
+        Phase::RollingBack | Phase::RolledBack | Phase::Aborted => 1,
+        Phase::Preparing | Phase::Progressing | Phase::Observing => 2,
     }
 }
 
@@ -112,5 +123,22 @@ impl Progress {
         if let Some(screen) = &mut self.screen {
             screen.end();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::people::sample;
+
+    #[test]
+    fn the_exit_code_tells_how_it_ended() {
+        let code_in = |phase| {
+            let mut view = sample::good();
+            view.state.phase = phase;
+            code_of(&view)
+        };
+        let ended = [Phase::Succeeded, Phase::RolledBack, Phase::Aborted, Phase::Progressing].map(code_in);
+        assert_eq!(ended, [0, 1, 1, 2]);
     }
 }

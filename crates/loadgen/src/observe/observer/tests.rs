@@ -88,33 +88,39 @@ async fn a_process_is_measured_until_it_ends() {
     assert!(error.to_string().contains("pgrep"), "{error}");
 }
 
-/// What the gateway answers, with exemplars, whose counters grow by 30 with each look.
-async fn open_metrics(State(looks): State<Arc<AtomicU64>>) -> (StatusCode, String) {
-    let n = looks.fetch_add(1, Ordering::SeqCst);
-    if n == 2 {
+/// A gateway that uses half a processor and takes 20 requests a second, however late somebody looks.
+struct Target {
+    looks: AtomicU64,
+    begun: Instant,
+}
+
+/// What it answers, with exemplars; busy at the third look.
+async fn open_metrics(State(target): State<Arc<Target>>) -> (StatusCode, String) {
+    if target.looks.fetch_add(1, Ordering::SeqCst) == 2 {
         return (StatusCode::SERVICE_UNAVAILABLE, "busy".to_owned());
     }
+    let seconds = target.begun.elapsed().as_secs_f64();
+    let (cpu, requests) = (seconds * 0.5, seconds * 10.0);
     let text = format!(
-        "# TYPE process_cpu_seconds counter\nprocess_cpu_seconds_total {}\n# TYPE process_resident_memory_bytes gauge\n\
+        "# TYPE process_cpu_seconds counter\nprocess_cpu_seconds_total {cpu}\n# TYPE process_resident_memory_bytes gauge\n\
          process_resident_memory_bytes 25784320.0\nprocess_open_fds 24.0\n# TYPE requests counter\n\
-         requests_total{{source=\"a\"}} {n}0 # {{trace_id=\"0abc\"}} 1 1795638739.65\nrequests_total{{source=\"b\"}} {n}0\n\
-         # TYPE oldest_seconds gauge\noldest_seconds 0.25\n# EOF\n",
-        n as f64 * 0.5
+         requests_total{{source=\"a\"}} {requests} # {{trace_id=\"0abc\"}} 1 1795638739.65\nrequests_total{{source=\"b\"}} {requests}\n\
+         # TYPE oldest_seconds gauge\noldest_seconds 0.25\n# EOF\n"
     );
     (StatusCode::OK, text)
 }
 
 #[tokio::test]
 async fn metrics_of_the_target_are_read_past_a_look_that_fails() {
-    let looks = Arc::new(AtomicU64::new(0));
-    let url = serve(Router::new().route("/metrics", get(open_metrics)).with_state(looks.clone())).await;
+    let target = Arc::new(Target { looks: AtomicU64::new(0), begun: Instant::now() });
+    let url = serve(Router::new().route("/metrics", get(open_metrics)).with_state(target.clone())).await;
     let names = ["requests_total", "oldest_seconds", "request_total"].map(str::to_owned).to_vec();
     let metrics = vec![url.join("/metrics").unwrap()];
     let mut observer = Observer::new(Sources { metrics, metric_names: names, ..Sources::default() }).await.unwrap();
     let [warning] = observer.warnings() else { panic!("{:?}", observer.warnings()) };
     assert!(warning.ends_with("has no metric request_total yet; the nearest is requests_total"), "{warning}");
     observer.begin(Instant::now());
-    wait_until("four looks", DEADLINE, async || looks.load(Ordering::SeqCst) >= 4).await;
+    wait_until("four looks", DEADLINE, async || target.looks.load(Ordering::SeqCst) >= 4).await;
     let observed = observer.end().await.remove(0);
     // Looks 1 and 3 count, two seconds apart; another at the end may.
     let cpu = find(&observed, "cpu");
