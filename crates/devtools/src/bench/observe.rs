@@ -71,17 +71,32 @@ pub(super) async fn metrics(address: SocketAddr) -> Result<String, Failure> {
 }
 
 async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Result<String, Failure> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: bench\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or("an answer without an end of its head")?;
+    let (head, body) = exchange(address, method, path, headers, body).await?;
+    let body = String::from_utf8(body)?;
     if !head.starts_with("HTTP/1.1 2") {
         return Err(format!("{method} {path} was answered {head}\n{body}").into());
     }
-    Ok(body.to_owned())
+    Ok(body)
+}
+
+/// Sends one request on a connection of its own; returns the answer's head and its body as it was sent.
+pub(super) async fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Result<(String, Vec<u8>), Failure> {
+    let mut stream = TcpStream::connect(address).await?;
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: bench\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or("an answer without an end of its head")?;
+    let body = answer.split_off(end + 4);
+    answer.truncate(end);
+    Ok((String::from_utf8(answer)?, body))
 }

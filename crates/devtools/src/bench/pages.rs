@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-
+use super::observe::exchange;
 use super::retention;
 use super::setup::{Bench, Plan};
 use super::table::{Bar, Figure, Table};
@@ -88,7 +86,7 @@ async fn slowest(arguments: &BenchArgs, address: SocketAddr, path: &str, cookie:
         let mut slowest = Duration::ZERO;
         for _ in 0..REQUESTS {
             let asked = Instant::now();
-            let head = exchange(address, "GET", path, &headers, "").await?;
+            let (head, _) = exchange(address, "GET", path, &headers, "").await?;
             slowest = slowest.max(asked.elapsed());
             if !head.starts_with("HTTP/1.1 200") {
                 return Err(format!("{path} was answered {head}").into());
@@ -102,22 +100,8 @@ async fn slowest(arguments: &BenchArgs, address: SocketAddr, path: &str, cookie:
 /// Returns the session's cookie.
 async fn sign_in(address: SocketAddr, key: &str) -> Result<String, Failure> {
     let form = "content-type: application/x-www-form-urlencoded\r\n";
-    let head = exchange(address, "POST", "/console/login", form, &format!("key={key}")).await?;
+    let (head, _) = exchange(address, "POST", "/console/login", form, &format!("key={key}")).await?;
     let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
     let cookie = cookie.and_then(|cookie| cookie.split(';').next());
     Ok(cookie.ok_or_else(|| format!("signing in was answered {head}"))?.to_owned())
-}
-
-/// Reads the whole answer; returns its head.
-async fn exchange(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Result<String, Failure> {
-    let mut stream = TcpStream::connect(address).await?;
-    let length = body.len();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: bench\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or("an answer without an end of its head")?;
-    Ok(String::from_utf8_lossy(&answer[..end]).into_owned())
 }
