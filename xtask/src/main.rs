@@ -17,8 +17,9 @@ mod slo;
 mod stack;
 mod test;
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use clap::Parser;
 use xshell::Shell;
@@ -51,13 +52,32 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Command::parse()) {
+    match without_own_package().and_then(|()| run(Command::parse())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("error: {failure}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Starts this program once more without what `cargo run` tells it about its package, and returns only when there is nothing of it.
+///
+/// Each cargo started from here would pass it on, and build scripts that watch such variables (ring's does) would run again, with all that is
+/// built upon them, whenever `cargo xtask` follows a plain `cargo` and the other way round.
+fn without_own_package() -> Result<()> {
+    let is_told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    let told: Vec<_> =
+        std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_str().is_some_and(is_told)).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    let mut again = process::Command::new(std::env::current_exe()?);
+    again.args(std::env::args_os().skip(1));
+    for name in told {
+        again.env_remove(name);
+    }
+    Err(again.exec().into())
 }
 
 fn run(command: Command) -> Result<()> {

@@ -254,15 +254,25 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         limit: usize,
     ) -> Result<Selected, StoreError>;
 
+    /// How many deliveries match of the next part behind `after`, and behind which one the part after it begins.
+    async fn count_part(
+        &self,
+        selection: Selection,
+        after: Option<DeliveryId>,
+    ) -> Result<(u64, Option<DeliveryId>), StoreError> {
+        let part = self.select(selection, after, crate::SELECT_LOOKED_AT).await?;
+        Ok((part.deliveries.len() as u64, part.next))
+    }
+
     /// How many deliveries the selection matches. Stops, with what was found so far, when there are more than `limit` or
     /// [`COUNT_TIME`] is over.
     async fn count(&self, selection: Selection, limit: u64) -> Result<Counted, StoreError> {
         let begun = Instant::now();
         let (mut deliveries, mut after) = (0, None);
         loop {
-            let part = self.select(selection, after, crate::SELECT_LOOKED_AT).await?;
-            deliveries += part.deliveries.len() as u64;
-            match part.next {
+            let (matching, next) = self.count_part(selection, after).await?;
+            deliveries += matching;
+            match next {
                 _ if deliveries > limit => return Ok(Counted { deliveries: limit, is_complete: false }),
                 None => return Ok(Counted { deliveries, is_complete: true }),
                 Some(_) if begun.elapsed() >= COUNT_TIME => return Ok(Counted { deliveries, is_complete: false }),

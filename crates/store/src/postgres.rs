@@ -12,6 +12,7 @@ mod documents;
 mod examination;
 mod follow;
 mod maintenance;
+mod migrations;
 mod order;
 mod reads;
 mod replays;
@@ -20,13 +21,13 @@ mod retention;
 mod rows;
 mod selection;
 mod sessions;
+mod settings;
 mod settle;
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::TryFutureExt;
@@ -35,12 +36,10 @@ use spillway_model::{
     Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, DestinationId, Event,
     EventId, EventSummary, Lease, NewEvent, Replay, ReplayId, Selection, Settlement, SourceId, UnixMillis,
 };
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection, Row, SqlStr};
+use sqlx::{ConnectOptions, Connection, Row};
 
 use crate::retention::Sweep;
-use crate::schema;
 use crate::{
     Backlog, BudgetRequest, BudgetUse, ClaimRequest, DeadLetters, DeliveryFilter, Document, EventFilter, ExpireLimits,
     Expired, HeldReplay, NewRoute, Page, PlacesRequest, PoolState, QueryKind, ReplayFilter, ReplayStep,
@@ -48,77 +47,14 @@ use crate::{
 };
 use claim::Memory;
 pub use examination::PostgresExaminer;
+use migrations::{check_server, migrate};
 pub use replica::ReplicaSettings;
 use replica::{Replica, patient};
 use sessions::{Session, Sessions, limited};
-
-/// How a PostgreSQL store is opened.
-#[derive(Clone)]
-pub struct PostgresSettings {
-    /// `postgres://user:password@host:port/database`, with the parameters of libpq.
-    pub url: String,
-    /// Connections kept open; at least one.
-    pub pool_size: u32,
-    /// Further connections that may be opened when all of these are in use.
-    pub max_overflow: u32,
-    /// How long a caller waits for a connection before it gets an error.
-    pub pool_timeout: Duration,
-    /// Age at which a connection is replaced. Zero: never.
-    pub pool_recycle: Duration,
-    /// How long a connection beyond `pool_size` may be idle before it is closed. Zero: never.
-    pub idle_timeout: Duration,
-    /// How long an idempotency key is remembered, counted between the ids of the events.
-    pub idempotency_window: Duration,
-    /// Appends that are worth having under way at once: while one is flushed, the next one is executed.
-    pub append_parallelism: usize,
-    /// For how many days after today there are partitions ahead of time.
-    pub partition_days_ahead: u16,
-    /// A streaming replica for lists and single rows. `None`: everything is read from the database itself.
-    pub replica: Option<ReplicaSettings>,
-}
-
-impl PostgresSettings {
-    /// Defaults for the database at `url`: 10 connections and 10 more, 5 s wait, replaced after 30 minutes, idle for 10
-    /// minutes, one day of idempotency, 2 appends at once, partitions for 3 days ahead, no replica.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            pool_size: 10,
-            max_overflow: 10,
-            pool_timeout: Duration::from_secs(5),
-            pool_recycle: Duration::from_secs(30 * 60),
-            idle_timeout: Duration::from_secs(10 * 60),
-            idempotency_window: Duration::from_secs(86_400),
-            append_parallelism: 2,
-            partition_days_ahead: 3,
-            replica: None,
-        }
-    }
-
-    fn max_connections(&self) -> u32 {
-        self.pool_size.saturating_add(self.max_overflow).max(1)
-    }
-}
-
-impl fmt::Debug for PostgresSettings {
-    /// Without the URL, which may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresSettings")
-            .field("pool_size", &self.pool_size)
-            .field("max_overflow", &self.max_overflow)
-            .finish_non_exhaustive()
-    }
-}
+pub use settings::PostgresSettings;
 
 /// Order keys that one call of housekeeping looks at.
 const ORDER_CHECKED: i64 = 10_000;
-
-const MIGRATIONS: [(i64, &str, &str); 4] = [
-    (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
-    (2, "worker shares", include_str!("../migrations/postgres/0002_worker_shares.sql")),
-    (3, "order and replays", include_str!("../migrations/postgres/0003_order_and_replays.sql")),
-    (4, "retention", include_str!("../migrations/postgres/0004_retention.sql")),
-];
 
 /// What every session is set to. Statements are texts of ours, each with one index that serves it: left to its estimates,
 /// the planner would sometimes read whole tables instead, above all right after a table was made.
@@ -210,35 +146,6 @@ impl PostgresStore {
         let rows = result.as_ref().map_or(0, rows);
         self.sessions.finish(QueryKind::List, session, rows, result)
     }
-}
-
-async fn check_server(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let row = sqlx::query("SELECT current_setting('server_version_num')::integer, current_setting('server_encoding')")
-        .fetch_one(connection)
-        .await?;
-    let (version, encoding): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
-    let incompatible = |text: String| Err(StoreError::new(StoreErrorKind::Incompatible, text));
-    if version < 150_000 {
-        return incompatible(format!(
-            "the database server has version {}; version 15 or newer is needed",
-            version / 10_000
-        ));
-    }
-    if encoding != "UTF8" {
-        return incompatible(format!("the database is encoded in {encoding}; make one with ENCODING 'UTF8'"));
-    }
-    Ok(())
-}
-
-async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let migrations = MIGRATIONS.map(|(version, description, sql)| {
-        Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
-    });
-    let migrator = Migrator { migrations: migrations.to_vec().into(), ignore_missing: true, ..Migrator::DEFAULT };
-    // As `run`, which cannot be used in a future that must run on any thread.
-    migrator.run_direct(None, &mut *connection, false).await.map_err(schema::from_migration)?;
-    let needed = sqlx::query("SELECT version FROM schema_needs").fetch_one(connection).await?.try_get(0)?;
-    schema::check_needs(needed, MIGRATIONS.map(|(version, ..)| version))
 }
 
 /// Reads from the replica when there is one that is good enough, and from the database itself when there is none or it does not have the answer.

@@ -358,6 +358,14 @@ impl Store for SqliteStore {
         self.read(QueryKind::List, selection::select(&self.readers, selection, after, limit)).await
     }
 
+    async fn count_part(
+        &self,
+        selection: Selection,
+        after: Option<DeliveryId>,
+    ) -> Result<(u64, Option<DeliveryId>), StoreError> {
+        self.read(QueryKind::List, selection::count(&self.readers, selection, after)).await
+    }
+
     async fn dead_letters(&self, limit: usize) -> Result<DeadLetters, StoreError> {
         self.read(QueryKind::List, replays::dead_letters(&self.readers, limit)).await
     }

@@ -28,7 +28,7 @@ pub use intake::{AttemptWaiters, IntakeError, IntakeLimits};
 pub use limits::{RateRefusal, forward_client};
 pub use performance::{Performance, PerformanceSettings, Sampler};
 pub use problem::Problem;
-pub use router::{router, router_with};
+pub use router::{Front, router, router_with};
 pub use routing::{CurrentRouting, RoutedSource, Routing, prepare};
 pub use rules::check_event_types;
 pub use server::{ServerSettings, serve};

@@ -1,6 +1,9 @@
 //! All paths of the gateway.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,13 +12,19 @@ use axum::extract::{MatchedPath, Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use http::{HeaderName, HeaderValue, StatusCode, header};
-use std::time::Instant;
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use tower::Service;
 
 use crate::durations::RouteDurations;
 use crate::gateway::Gateway;
+use crate::limits::ClientAddress;
 use crate::problem::Problem;
 use crate::{api, health, intake};
+
+/// Where webhooks come in.
+const INTAKE: &str = "/in/{source}";
+const INTAKE_PREFIX: &str = "/in/";
 
 /// The paths that this process serves. A worker has health and metrics only.
 pub fn router(gateway: Arc<Gateway>) -> Router {
@@ -30,9 +39,9 @@ pub fn router_with(gateway: Arc<Gateway>, more: Router) -> Router {
         .route("/healthz", get(health::healthz))
         .merge(Router::new().route("/metrics", get(metrics)).layer(api::compression()));
     if gateway.serves_api {
-        router = router.route("/in/{source}", any(receive)).merge(api::router(&gateway));
+        router = router.route(INTAKE, any(receive)).merge(api::router(&gateway));
     }
-    let observed = Arc::new(Observed { gateway: gateway.clone(), durations: RouteDurations::default() });
+    let observed = Observed::of(&gateway);
     router
         .merge(more.layer(api::compression()).with_state(()))
         .fallback(not_found)
@@ -95,22 +104,78 @@ struct Observed {
     durations: RouteDurations,
 }
 
-/// Measures each request and adds what every answer carries.
+impl Observed {
+    fn of(gateway: &Arc<Gateway>) -> Arc<Self> {
+        Arc::new(Self { gateway: gateway.clone(), durations: RouteDurations::default() })
+    }
+
+    /// Measures a request and adds what every answer carries.
+    fn finish(&self, method: &Method, route: &str, start: Instant, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        headers.reserve(SECURITY_HEADERS.len() + 1);
+        for (name, value) in &SECURITY_HEADERS {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
+        if self.gateway.api.tls {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        }
+        let duration = self.durations.get(&self.gateway.metrics.http_requests, method, route);
+        duration.observe(response.status().as_u16(), start.elapsed(), None);
+        response
+    }
+}
+
 async fn observe(State(observed): State<Arc<Observed>>, request: Request<Body>, next: Next) -> Response {
     let start = Instant::now();
-    let Observed { gateway, durations } = &*observed;
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    for (name, value) in &SECURITY_HEADERS {
-        headers.entry(name).or_insert_with(|| value.clone());
+    let response = next.run(request).await;
+    observed.finish(&method, route.as_ref().map_or("", MatchedPath::as_str), start, response)
+}
+
+/// All paths as a server answers them: webhooks at once, the rest by the router.
+///
+/// Nearly all requests are webhooks, and what router and layers do for them costs more than reading and checking one.
+#[derive(Clone)]
+pub struct Front {
+    router: Router,
+    observed: Arc<Observed>,
+}
+
+impl Front {
+    /// `router` is the one of [`router`] or [`router_with`].
+    #[must_use]
+    pub fn new(gateway: &Arc<Gateway>, router: Router) -> Self {
+        Self { router, observed: Observed::of(gateway) }
     }
-    if gateway.api.tls {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+
+    pub(crate) fn answer(
+        &self,
+        client: ClientAddress,
+        mut request: Request<Incoming>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>> {
+        if self.observed.gateway.serves_api && request.method() == Method::POST && is_plain(source_of(request.uri())) {
+            return Box::pin(receive_at_once(self.observed.clone(), request));
+        }
+        request.extensions_mut().insert(client);
+        Box::pin(self.router.clone().call(request))
     }
-    let route = route.as_ref().map_or("", MatchedPath::as_str);
-    let duration = durations.get(&gateway.metrics.http_requests, &method, route);
-    duration.observe(response.status().as_u16(), start.elapsed(), None);
-    response
+}
+
+async fn receive_at_once(observed: Arc<Observed>, request: Request<Incoming>) -> Result<Response, Infallible> {
+    let start = Instant::now();
+    let (parts, body) = request.into_parts();
+    let uri = parts.uri.clone();
+    let response = intake::receive(observed.gateway.clone(), source_of(&uri), parts, Body::new(body)).await;
+    Ok(observed.finish(&Method::POST, INTAKE, start, response))
+}
+
+/// What the path names as a source, if it does.
+fn source_of(uri: &Uri) -> &str {
+    uri.path().strip_prefix(INTAKE_PREFIX).unwrap_or_default()
+}
+
+/// Whether this is one segment of a path that stands for itself.
+fn is_plain(segment: &str) -> bool {
+    !segment.is_empty() && !segment.bytes().any(|byte| matches!(byte, b'/' | b'%'))
 }

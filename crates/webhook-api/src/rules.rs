@@ -87,11 +87,15 @@ impl Rules {
         let deliveries = source.deliveries(event.id, event.received_at()).into_iter().zip(&self.connections);
         let begun = Instant::now();
         let wanted = deliveries.filter_map(|(delivery, rules)| rules.apply(delivery, &input)).collect();
-        let is_slow = begun.elapsed() > INLINE_TIME;
+        self.have_run(event, begun.elapsed());
+        wanted
+    }
+
+    fn have_run(&self, event: &Event, took: Duration) {
+        let is_slow = took > INLINE_TIME;
         if event.body.len() <= INLINE_BYTES && is_slow != self.is_slow.load(Ordering::Relaxed) {
             self.is_slow.store(is_slow, Ordering::Relaxed);
         }
-        wanted
     }
 
     fn fit_inline(&self, event: &Event) -> bool {
@@ -125,4 +129,40 @@ pub(crate) async fn objection(source: &Arc<RoutedSource>, event: &Arc<Event>) ->
         types.check(event.event_type.as_deref(), &event.body).err()
     });
     checked.await.unwrap_or_else(|_| Some("its validation failed".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use spillway_model::{EventId, HeaderBlock, SourceId};
+
+    use super::*;
+
+    fn event(bytes: usize) -> Event {
+        Event {
+            id: EventId::from_u128(1),
+            source: SourceId::from_u128(2),
+            event_type: None,
+            headers: HeaderBlock::default(),
+            body: Bytes::from(vec![b' '; bytes]),
+            trace: None,
+            quarantine: None,
+        }
+    }
+
+    #[test]
+    fn rules_that_were_slow_leave_the_threads_that_serve_and_return_once_they_are_not() {
+        let filter = Some(Program::compile("true"));
+        let rules = Rules::new(vec![ConnectionRules { filter, order_by: None }]).expect("there is a filter");
+        let (small, large) = (event(INLINE_BYTES), event(INLINE_BYTES + 1));
+        assert!(rules.fit_inline(&small) && !rules.fit_inline(&large));
+        rules.have_run(&large, INLINE_TIME * 2);
+        assert!(rules.fit_inline(&small), "a large body says nothing about small ones");
+        rules.have_run(&small, INLINE_TIME * 2);
+        assert!(!rules.fit_inline(&small), "slow once");
+        rules.have_run(&large, Duration::ZERO);
+        assert!(!rules.fit_inline(&small), "a large body says nothing about small ones");
+        rules.have_run(&small, INLINE_TIME);
+        assert!(rules.fit_inline(&small), "quick again");
+    }
 }

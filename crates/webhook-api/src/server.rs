@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -17,9 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tower::Service;
 
 use crate::limits::ClientAddress;
+use crate::router::Front;
 
 /// How connections are treated.
 #[derive(Debug, Clone)]
@@ -36,11 +35,11 @@ pub struct ServerSettings {
     pub max_concurrent_streams: u32,
 }
 
-/// Serves `router` on `listener` until `stop`, then lets the requests under way finish.
+/// Serves `front` on `listener` until `stop`, then lets the requests under way finish.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
-    router: Router,
+    front: Front,
     settings: ServerSettings,
     stop: CancellationToken,
 ) {
@@ -59,14 +58,14 @@ pub async fn serve(
             accepted = accept(&listener) => accepted,
             () = stop.cancelled() => break,
         };
-        let (builder, router, acceptor) = (builder.clone(), router.clone(), acceptor.clone());
+        let (builder, front, acceptor) = (builder.clone(), front.clone(), acceptor.clone());
         let (watcher, cut_off) = (graceful.watcher(), cut_off.clone());
         let patience = settings.header_timeout;
         let connection = async move {
             match acceptor {
-                None => serve_connection(&builder, stream, router, watcher, peer).await,
+                None => serve_connection(&builder, stream, front, watcher, peer).await,
                 Some(acceptor) => match tokio::time::timeout(patience, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => serve_connection(&builder, stream, router, watcher, peer).await,
+                    Ok(Ok(stream)) => serve_connection(&builder, stream, front, watcher, peer).await,
                     Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
                     Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
                 },
@@ -116,17 +115,14 @@ fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
 async fn serve_connection<S>(
     builder: &Builder<TokioExecutor>,
     stream: S,
-    router: Router,
+    front: Front,
     watcher: hyper_util::server::graceful::Watcher,
     peer: SocketAddr,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let client = ClientAddress(peer.ip());
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(client);
-        router.clone().call(request)
-    });
+    let service = service_fn(move |request: Request<Incoming>| front.answer(client, request));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%peer, %error, "a connection ended badly");

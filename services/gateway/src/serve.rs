@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use spillway_settings::{Environment, Loaded, Settings, SettingsWarning};
 use spillway_store::StoreErrorKind;
 use spillway_telemetry::Metrics;
-use spillway_webhook_api::{Committer, CurrentRouting, Sampler, Streams};
+use spillway_webhook_api::{Committer, CurrentRouting, Front, Sampler, Streams};
 use spillway_worker::{ReplayRunner, ReplaySettings, StopSignal, Worker};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -197,8 +197,9 @@ async fn serve(loaded: Loaded, reload: Reload) -> Result<Instant, StartError> {
     let api = spillway_webhook_api::router(gateway.clone());
     let console = console::router(&parts, &settings, api, stop_intake.clone()).await;
     let router = spillway_webhook_api::router_with(gateway.clone(), console);
+    let front = Front::new(&gateway, router);
     let server =
-        tokio::spawn(spillway_webhook_api::serve(listener, tls, router, parts::server(&settings), stop_intake.clone()));
+        tokio::spawn(spillway_webhook_api::serve(listener, tls, front, parts::server(&settings), stop_intake.clone()));
     let periodic = periodic::start(&parts, parts::pool_limits(&settings), stop_intake.clone());
     if settings.server.role.serves_api() {
         retention::start(&parts, &settings.retention, for_retention, stop_intake.clone());

@@ -15,8 +15,9 @@ use spillway_model::{Clock as _, SystemClock};
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
+use super::migrations::MIGRATIONS;
 use super::reads::{BACKLOG, COUNTED, ESTIMATE};
-use super::{MIGRATIONS, documents, replica};
+use super::{documents, replica};
 use crate::examination::{DeadLetterFacts, Examiner, Facts, Part, ReplicaFacts, ServerFacts};
 use crate::{Backlog, DEAD_COUNTED, EXAMINE_ROWS, StoreError, StoreErrorKind};
 

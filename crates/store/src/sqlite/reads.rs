@@ -7,7 +7,7 @@ use spillway_model::{
     Attempt, Claimed, Delivery, DeliveryId, DeliveryState, Event, EventId, EventSummary, NextState, Settlement,
     SourceId, UnixMillis,
 };
-use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
+use sqlx::sqlite::{SqliteArguments, SqlitePool};
 use sqlx::{Arguments, AssertSqlSafe, Row, SqliteExecutor};
 
 use super::rows::{self, Claim, Payloads, damaged};
@@ -76,13 +76,19 @@ pub(super) async fn latest_event(pool: &SqlitePool) -> Result<Option<EventId>, S
     row.map(|row| Ok(rows::event_id(row.try_get(0)?, row.try_get(1)?))).transpose()
 }
 
+/// An event of a list: sequence, process, id of the source in hexadecimal digits, type, bytes of the body, why it is in quarantine.
+type Listed = (i64, i64, String, Option<String>, u64, Option<String>);
+
+/// All rows come as one: a search reads thousands, and each row by itself costs more than what is in it.
 pub(super) async fn events(pool: &SqlitePool, filter: EventFilter) -> Result<Page<EventSummary>, StoreError> {
     let by_source = if filter.source.is_some() { "AND source = (SELECT key FROM known_ids WHERE id = ?4)" } else { "" };
     let (index, quarantined) =
         if filter.quarantined { ("INDEXED BY events_in_quarantine", "AND quarantine IS NOT NULL") } else { ("", "") };
     let sql = format!(
-        "SELECT seq, process, (SELECT id FROM known_ids WHERE key = source), type, length(body), quarantine FROM events {index}
-         WHERE seq < ?1 AND seq >= ?2 {by_source} {quarantined} ORDER BY seq DESC LIMIT ?3"
+        "SELECT json_group_array(json_array(seq, process, source_id, type, bytes, quarantine)) FROM (
+            SELECT seq, process, (SELECT hex(id) FROM known_ids WHERE key = source) AS source_id, type, length(body) AS bytes, quarantine
+            FROM events {index} WHERE seq < ?1 AND seq >= ?2 {by_source} {quarantined} ORDER BY seq DESC LIMIT ?3
+         )"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql))
         .bind(filter.before.map_or(i64::MAX, EventId::sequence))
@@ -91,17 +97,19 @@ pub(super) async fn events(pool: &SqlitePool, filter: EventFilter) -> Result<Pag
     if let Some(source) = filter.source {
         query = query.bind(source.to_bytes().to_vec());
     }
-    let rows = query.fetch_all(pool).await?;
-    let summary = |row: &SqliteRow| -> Result<EventSummary, StoreError> {
+    let row = query.fetch_one(pool).await?;
+    let listed: Vec<Listed> = serde_json::from_str(row.try_get(0)?).map_err(|_| damaged("an event"))?;
+    let summary = |(seq, process, source, event_type, body_bytes, quarantine): Listed| -> Result<_, StoreError> {
+        let source = u128::from_str_radix(&source, 16).map_err(|_| damaged("a source id"))?;
         Ok(EventSummary {
-            quarantine: row.try_get::<Option<String>, _>(5)?.map(Into::into),
-            id: rows::event_id(row.try_get(0)?, row.try_get(1)?),
-            source: SourceId::from_slice(row.try_get(2)?).ok_or_else(|| damaged("a source id"))?,
-            event_type: row.try_get::<Option<String>, _>(3)?.map(Into::into),
-            body_bytes: u64::try_from(row.try_get::<i64, _>(4)?).unwrap_or_default(),
+            id: rows::event_id(seq, process),
+            source: SourceId::from_u128(source),
+            event_type: event_type.map(Into::into),
+            body_bytes,
+            quarantine: quarantine.map(Into::into),
         })
     };
-    let rows = rows.iter().map(summary).collect::<Result<Vec<_>, _>>()?;
+    let rows = listed.into_iter().map(summary).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(rows, filter.limit, |row| Cursor { at: 0, id: row.id.to_u128() }))
 }
 

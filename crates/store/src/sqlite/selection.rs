@@ -1,7 +1,7 @@
 //! Deliveries that a replay means, part by part.
 
 use spillway_model::{DeliveryId, EventId, Selection};
-use sqlx::sqlite::SqlitePool;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::{self, damaged};
@@ -45,17 +45,35 @@ looked AS MATERIALIZED (
     LIMIT ?5
 )";
 
+/// What is asked about a part.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Answer {
+    /// The deliveries that match.
+    Deliveries,
+    /// How many match: nothing is read that only an id needs.
+    Number,
+}
+
 /// What the part comes to: the deliveries that match, the last one looked at and how many were, the last event and how many were.
-fn text(along: Along, states: &[i16]) -> String {
+fn text(along: Along, states: &[i16], answer: Answer) -> String {
     let looked = match along {
         Along::Ids => ALONG_IDS,
         Along::Dead => ALONG_DEAD,
         Along::Source => ALONG_SOURCE,
     };
+    let looked = match (along, answer) {
+        // The index of dead deliveries has all else.
+        (Along::Dead, Answer::Number) => looked.replace("x.process", "0 AS process"),
+        _ => looked.to_owned(),
+    };
+    let matching = match answer {
+        Answer::Deliveries => "json_group_array(json_array(seq, process, ordinal))",
+        Answer::Number => "count(*)",
+    };
     let states = states.iter().map(i16::to_string).collect::<Vec<_>>().join(", ");
     format!(
         "WITH {looked}
-         SELECT (SELECT json_group_array(json_array(seq, process, ordinal)) FROM (
+         SELECT (SELECT {matching} FROM (
                 SELECT seq, process, ordinal FROM looked
                 WHERE state IN ({states})
                   AND (?7 IS NULL OR destination = (SELECT key FROM known_ids WHERE id = ?7))
@@ -72,14 +90,14 @@ fn text(along: Along, states: &[i16]) -> String {
     )
 }
 
-pub(super) async fn select(
+/// The row of [`text`].
+async fn part(
     pool: &SqlitePool,
-    selection: Selection,
+    selection: &Selection,
     after: Option<DeliveryId>,
     limit: usize,
-) -> Result<Selected, StoreError> {
-    let limit = limit.clamp(1, SELECT_LOOKED_AT);
-    let most = looked_at(limit) as i64;
+    answer: Answer,
+) -> Result<SqliteRow, StoreError> {
     let first_of = |event: EventId| (event.sequence(), -1);
     let place = |delivery: DeliveryId| (delivery.event().sequence(), i64::from(delivery.ordinal()));
     let from =
@@ -90,12 +108,12 @@ pub(super) async fn select(
     ];
     let from = from.into_iter().flatten().max().unwrap_or((0, -1));
     let to = to.into_iter().flatten().min().unwrap_or((i64::MAX, i64::MAX));
-    let row = sqlx::query(AssertSqlSafe(text(Along::of(&selection), &states_of(&selection))))
+    let row = sqlx::query(AssertSqlSafe(text(Along::of(selection), &states_of(selection), answer)))
         .bind(from.0)
         .bind(from.1)
         .bind(to.0)
         .bind(to.1)
-        .bind(most)
+        .bind(looked_at(limit) as i64)
         .bind(limit as i64)
         .bind(selection.destination.map(|id| id.to_bytes().to_vec()))
         .bind(selection.connection.map(|id| id.to_bytes().to_vec()))
@@ -104,22 +122,47 @@ pub(super) async fn select(
         .bind(EVENTS_LOOKED_AT)
         .fetch_one(pool)
         .await?;
-    let deliveries: Vec<(i64, i64, u16)> = serde_json::from_str(row.try_get(0)?).map_err(|_| damaged("a delivery"))?;
-    let deliveries: Vec<DeliveryId> = deliveries.into_iter().map(delivery).collect();
+    Ok(row)
+}
+
+/// Behind which delivery the next part begins, of one that is not full.
+fn next(row: &SqliteRow, limit: usize) -> Result<Option<DeliveryId>, StoreError> {
     let last = |column: usize| -> Result<Option<DeliveryId>, StoreError> {
         let text = row.try_get::<Option<&str>, _>(column)?;
         text.map(|text| serde_json::from_str(text).map(delivery).map_err(|_| damaged("a delivery"))).transpose()
     };
-    let next = if deliveries.len() >= limit {
-        deliveries.last().copied()
-    } else if row.try_get::<i64, _>(2)? >= most {
-        last(1)?
+    if row.try_get::<i64, _>(2)? >= looked_at(limit) as i64 {
+        last(1)
     } else if row.try_get::<i64, _>(4)? >= EVENTS_LOOKED_AT {
-        last(3)?
+        last(3)
     } else {
-        None
-    };
+        Ok(None)
+    }
+}
+
+pub(super) async fn select(
+    pool: &SqlitePool,
+    selection: Selection,
+    after: Option<DeliveryId>,
+    limit: usize,
+) -> Result<Selected, StoreError> {
+    let limit = limit.clamp(1, SELECT_LOOKED_AT);
+    let row = part(pool, &selection, after, limit, Answer::Deliveries).await?;
+    let deliveries: Vec<(i64, i64, u16)> = serde_json::from_str(row.try_get(0)?).map_err(|_| damaged("a delivery"))?;
+    let deliveries: Vec<DeliveryId> = deliveries.into_iter().map(delivery).collect();
+    let next = if deliveries.len() >= limit { deliveries.last().copied() } else { next(&row, limit)? };
     Ok(Selected { deliveries, next })
+}
+
+/// How many match of the next part, and behind which delivery the one after it begins.
+pub(super) async fn count(
+    pool: &SqlitePool,
+    selection: Selection,
+    after: Option<DeliveryId>,
+) -> Result<(u64, Option<DeliveryId>), StoreError> {
+    // As many are looked at as can match: a part is never full before its end.
+    let row = part(pool, &selection, after, SELECT_LOOKED_AT, Answer::Number).await?;
+    Ok((row.try_get::<i64, _>(0)?.cast_unsigned(), next(&row, SELECT_LOOKED_AT)?))
 }
 
 fn delivery((seq, process, ordinal): (i64, i64, u16)) -> DeliveryId {

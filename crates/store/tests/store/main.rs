@@ -19,6 +19,7 @@ mod replays;
 mod replica;
 mod retention;
 mod schema;
+mod selection;
 mod settle;
 mod shares;
 mod statements;

@@ -43,6 +43,19 @@ async fn the_same_delivery_of_a_sender_is_stored_once_and_acknowledged_every_tim
 }
 
 #[tokio::test]
+async fn a_source_is_found_however_its_name_is_written_and_nowhere_else() {
+    let app = TestApp::start().await;
+    app.github_source().await;
+    let send = |path: &str| app.signed(path, Provider::Github, GITHUB_SECRET, "", b"{}").send();
+    for path in ["/in/github", "/in/git%68ub", "/in/github?team=a/b"] {
+        send(path).await.expect(StatusCode::ACCEPTED);
+    }
+    for (path, code) in [("/in/GitHub", "source_unknown"), ("/in/", "not_found"), ("/in/github/", "not_found")] {
+        send(path).await.refused(404, code, &[]);
+    }
+}
+
+#[tokio::test]
 async fn handshakes_are_answered_and_not_stored() {
     let app = TestApp::start().await;
     let (slack, discord) = ("a slack secret", "11".repeat(32));

@@ -19,8 +19,9 @@ use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{Store, Unobserved, watch_configuration};
 use spillway_telemetry::{Metrics, Tracer};
 use spillway_webhook_api::{
-    ApiSettings, AttemptWaiters, Committer, CommitterSettings, CurrentRouting, Feed, FeedParts, Gateway, Handover,
-    IntakeLimits, Performance, PerformanceSettings, PoolLimits, Sampler, ServerSettings, Streams, keys, router, serve,
+    ApiSettings, AttemptWaiters, Committer, CommitterSettings, CurrentRouting, Feed, FeedParts, Front, Gateway,
+    Handover, IntakeLimits, Performance, PerformanceSettings, PoolLimits, Sampler, ServerSettings, Streams, keys,
+    router, serve,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -210,7 +211,8 @@ impl TestApp {
             max_head_bytes: 64 * 1_024,
             max_concurrent_streams: 100,
         };
-        tokio::spawn(serve(listener, options.tls, router.clone(), server, stop.clone()));
+        let front = Front::new(&gateway, router.clone());
+        tokio::spawn(serve(listener, options.tls, front, server, stop.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { address, clock, store, router, gateway, admin_key, client, stop, folder }
     }

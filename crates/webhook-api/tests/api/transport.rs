@@ -14,8 +14,13 @@ use crate::support::{Answer, Options, TestApp};
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {
     let app = TestApp::start().await;
-    for path in ["/health", "/api/v1/sources", "/openapi.json", "/in/none", "/nowhere", "/metrics"] {
-        let answer = app.get(path).await;
+    app.github_source().await;
+    let paths = ["/health", "/api/v1/sources", "/openapi.json", "/in/none", "/nowhere", "/metrics"];
+    let mut answers = vec![("a webhook", app.webhook("d-1", b"{}").send().await)];
+    for path in paths {
+        answers.push((path, app.get(path).await));
+    }
+    for (path, answer) in answers {
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),

@@ -3,7 +3,7 @@
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-use super::super::MIGRATIONS;
+use super::super::migrations::MIGRATIONS;
 use super::{number, rows, seconds, unsigned};
 use crate::StoreError;
 use crate::examination::{IndexFacts, ScannedTable, UnusedIndex, indexes_of};
