@@ -1,8 +1,10 @@
 //! `cargo xtask bench`: measurements, each with its reference in the same run.
 
+mod alarm;
 mod backlog;
 mod before_after;
 mod client;
+mod disk;
 mod end_to_end;
 mod engine;
 mod intake;

@@ -77,10 +77,11 @@ fn volume(folder: &Path) -> Option<Volume> {
     let path = absolute.ancestors().find(|path| path.exists())?.to_owned();
     let volume = rustix::fs::statvfs(&path).ok()?;
     let block = volume.f_frsize as f64;
-    let total = volume.f_blocks as f64 * block;
+    let used = volume.f_blocks.saturating_sub(volume.f_bfree) as f64 * block;
+    // As `df` counts: what is reserved for the administrator is neither used nor there.
+    let total = used + volume.f_bavail as f64 * block;
     let inodes_used = (volume.f_files > 0).then(|| 1.0 - volume.f_favail as f64 / volume.f_files as f64);
-    // What is reserved for the administrator is as good as used.
-    (total > 0.0).then_some(Volume { path, used: total - volume.f_bavail as f64 * block, total, inodes_used })
+    (total > 0.0).then_some(Volume { path, used, total, inodes_used })
 }
 
 fn text(file: &str) -> String {

@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::alarm::Alarm;
 use crate::Failure;
 
 /// Latencies from a microsecond to a minute, three digits.
@@ -230,7 +231,7 @@ async fn paced(
             let (requests, stop) = (requests.clone(), stop.clone());
             tokio::spawn(async move {
                 let mut connection = Connection::open(address).await?;
-                let mut seen = Seen::new();
+                let (mut seen, mut alarm) = (Seen::new(), Alarm::new()?);
                 loop {
                     let n = requests.next();
                     if n >= total {
@@ -238,7 +239,7 @@ async fn paced(
                     }
                     requests.prepare(n, &mut connection.request);
                     let intended = begun + Duration::from_secs_f64(n as f64 / per_second);
-                    sleep_until(intended).await;
+                    alarm.at(intended).await?;
                     if stop.load(Ordering::Relaxed) {
                         return Ok(seen);
                     }
@@ -255,17 +256,6 @@ async fn paced(
     all.begun = begun;
     all.elapsed = begun.elapsed();
     Ok(all)
-}
-
-/// The timer of the runtime has a grain of a millisecond; the rest is waited for by yielding.
-async fn sleep_until(instant: Instant) {
-    let coarse = instant.checked_sub(Duration::from_micros(1_200)).filter(|coarse| *coarse > Instant::now());
-    if let Some(coarse) = coarse {
-        tokio::time::sleep_until(coarse.into()).await;
-    }
-    while Instant::now() < instant {
-        tokio::task::yield_now().await;
-    }
 }
 
 fn record(seen: &mut Seen, status: u16, since: Instant) {

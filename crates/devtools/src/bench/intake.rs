@@ -7,7 +7,7 @@ use super::reference::{Kind, Reference};
 use super::requests::requests;
 use super::setup::{Bench, Plan};
 use super::table::{Bar, Figure, Table};
-use super::{BenchArgs, Engine, engine, process};
+use super::{BenchArgs, Engine, disk, engine, process};
 use crate::Failure;
 
 /// Connections that keep an open loop on time.
@@ -87,6 +87,7 @@ pub(crate) async fn steady(arguments: &BenchArgs, rate: f64) -> Result<Table, Fa
     for figure in quantiles("bare axum server", &rounds) {
         table.push(figure);
     }
+    disk::flushes(arguments)?.into_iter().for_each(|figure| table.push(figure));
     for engine in arguments.engines() {
         let mut rounds = Vec::new();
         for _ in 0..arguments.rounds() {

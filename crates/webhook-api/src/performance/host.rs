@@ -64,10 +64,10 @@ impl Host {
 pub(super) fn disk(folder: &Path) -> Option<(f64, f64)> {
     let volume = rustix::fs::statvfs(folder).ok()?;
     let block = volume.f_frsize as f64;
-    let total = volume.f_blocks as f64 * block;
-    // What is reserved for the administrator is as good as used.
-    let (free, available) = (volume.f_bfree as f64 * block, volume.f_bavail as f64 * block);
-    (total > 0.0).then_some((total - free, total - (free - available)))
+    let used = volume.f_blocks.saturating_sub(volume.f_bfree) as f64 * block;
+    // As `df` counts: what is reserved for the administrator is neither used nor there.
+    let total = used + volume.f_bavail as f64 * block;
+    (total > 0.0).then_some((used, total))
 }
 
 /// Processors and bytes of memory that this process may use.
