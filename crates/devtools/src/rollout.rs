@@ -35,6 +35,9 @@ pub(crate) struct RolloutDemoArgs {
     /// Webhooks a second
     #[arg(long, default_value_t = 600)]
     rate: u32,
+    /// Seconds in which the rollout must be over
+    #[arg(long, default_value_t = 180)]
+    within: u64,
     /// Keep the folder with logs, plan, state and reports, and say where it is
     #[arg(long)]
     keep: bool,
@@ -42,8 +45,6 @@ pub(crate) struct RolloutDemoArgs {
 
 /// Everything that was acknowledged has to have arrived by then. Longer than a lease and two retries.
 const ARRIVAL: Duration = Duration::from_secs(60);
-/// A demo is over in three minutes.
-const LONGEST: Duration = Duration::from_secs(180);
 
 pub(crate) fn run(arguments: &RolloutDemoArgs) -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -83,7 +84,7 @@ async fn demo(arguments: &RolloutDemoArgs, folder: &Path) -> Result<bool, Failur
     let missing = seen.wait_until_arrived(&arrived, ARRIVAL).await;
 
     let status = status(arguments, folder)?;
-    let problems = check(arguments.version, &status, ended.code(), took, &seen, missing);
+    let problems = check(arguments, &status, ended.code(), took, &seen, missing);
     summary(&status, took, &seen, missing);
     stop_slots(folder)?;
     drop(front);
@@ -123,7 +124,7 @@ fn name(version: Version) -> String {
 }
 
 fn check(
-    version: Version,
+    arguments: &RolloutDemoArgs,
     status: &Value,
     code: Option<i32>,
     took: Duration,
@@ -131,7 +132,7 @@ fn check(
     missing: usize,
 ) -> Vec<String> {
     let mut problems = Vec::new();
-    let good = version == Version::Good;
+    let good = arguments.version == Version::Good;
     let (phase, live) = (text(status, "/state/phase"), text(status, "/state/liveRevision"));
     let wanted = if good { ("v2", 0) } else { ("v1", 1) };
     if live != wanted.0 {
@@ -140,8 +141,9 @@ fn check(
     if code != Some(wanted.1) {
         problems.push(format!("the controller ended with {code:?} instead of {}", wanted.1));
     }
-    if took > LONGEST {
-        problems.push(format!("it took {}, more than {}", duration(took), duration(LONGEST)));
+    let longest = Duration::from_secs(arguments.within);
+    if took > longest {
+        problems.push(format!("it took {}, more than {}", duration(took), duration(longest)));
     }
     if missing > 0 {
         problems.push(format!("{missing} acknowledged webhooks never arrived"));
