@@ -34,9 +34,10 @@ looked AS MATERIALIZED (
 /// The join goes through the events in their order, and through the deliveries of each in theirs.
 const ALONG_SOURCE: &str = "
 of_source AS MATERIALIZED (
-    SELECT e.seq, e.process FROM events e INDEXED BY events_by_source
-    WHERE e.source = (SELECT key FROM known_ids WHERE id = ?9) AND e.seq >= ?1 AND e.seq <= ?3 AND (e.seq < ?3 OR ?4 > 0)
-    ORDER BY e.seq LIMIT ?11
+    SELECT event.seq, event.process FROM events event INDEXED BY events_by_source
+    WHERE event.source = (SELECT key FROM known_ids WHERE id = ?9)
+      AND event.seq >= ?1 AND event.seq <= ?3 AND (event.seq < ?3 OR ?4 > 0)
+    ORDER BY event.seq LIMIT ?11
 ),
 looked AS MATERIALIZED (
     SELECT x.seq, x.process, x.ordinal, x.destination, x.connection, x.state
@@ -78,8 +79,8 @@ fn text(along: Along, states: &[i16], answer: Answer) -> String {
                 WHERE state IN ({states})
                   AND (?7 IS NULL OR destination = (SELECT key FROM known_ids WHERE id = ?7))
                   AND (?8 IS NULL OR connection = (SELECT key FROM known_ids WHERE id = ?8))
-                  AND (?9 IS NULL OR EXISTS (SELECT 1 FROM events e WHERE e.seq = looked.seq
-                       AND e.source = (SELECT key FROM known_ids WHERE id = ?9)))
+                  AND (?9 IS NULL OR EXISTS (SELECT 1 FROM events event WHERE event.seq = looked.seq
+                       AND event.source = (SELECT key FROM known_ids WHERE id = ?9)))
                   AND (?10 IS NULL OR process = ?10)
                 ORDER BY seq, ordinal LIMIT ?6
             )),

@@ -41,7 +41,7 @@ fn expected(operation: &str) -> &'static [&'static str] {
     const ONE_DELIVERY: &str = "SEARCH deliveries USING PRIMARY KEY (seq=? AND ordinal=?)";
     const ONE_EVENT: &str = "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)";
     const EVENTS_OF_A_TIME: &str = "SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
-    const ONE_OF_EVENT: &str = "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)";
+    const ONE_OF_EVENT: &str = "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)";
     const ONE_HEAD: &str = "SEARCH h USING INTEGER PRIMARY KEY (rowid=?)";
     const ONE_KEY: &str = "SEARCH i USING PRIMARY KEY (part=? AND high=? AND low=?)";
     match operation {
@@ -117,7 +117,7 @@ fn expected(operation: &str) -> &'static [&'static str] {
             "USE TEMP B-TREE FOR ORDER BY",
         ],
         "selection of a source" => &[
-            "SEARCH e USING INDEX events_by_source (source=? AND rowid>? AND rowid<?)",
+            "SEARCH event USING INDEX events_by_source (source=? AND rowid>? AND rowid<?)",
             ONE_OF_EVENT,
             "SEARCH x USING PRIMARY KEY (seq=?)",
             "USE TEMP B-TREE FOR ORDER BY",
