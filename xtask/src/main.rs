@@ -24,7 +24,7 @@ use std::process::{self, ExitCode};
 use clap::Parser;
 use xshell::Shell;
 
-use failure::Result;
+use failure::{Failure, Result};
 
 /// Builds, tests, runs and measures Spillway.
 #[derive(Debug, Parser)]
@@ -77,7 +77,8 @@ fn without_own_package() -> Result<()> {
     for name in told {
         again.env_remove(name);
     }
-    Err(again.exec().into())
+    let error = again.exec();
+    Err(Failure::new(format!("cannot run {} again: {error}", again.get_program().display())))
 }
 
 fn run(command: Command) -> Result<()> {

@@ -6,8 +6,10 @@ use std::sync::OnceLock;
 use http::Method;
 use spillway_telemetry::{HttpRequests, RouteMetrics};
 
+use crate::router::INTAKE;
+
 /// Routes that are called for every event.
-const BUSY: [&str; 2] = ["/in/{source}", "/api/v1/events"];
+const BUSY: [&str; 2] = [INTAKE, "/api/v1/events"];
 
 /// The handles of the busy routes' posts, made at the first request.
 #[derive(Default)]

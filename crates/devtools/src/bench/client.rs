@@ -239,7 +239,7 @@ async fn paced(
                     }
                     requests.prepare(n, &mut connection.request);
                     let intended = begun + Duration::from_secs_f64(n as f64 / per_second);
-                    alarm.at(intended).await?;
+                    alarm.sleep_until(intended).await?;
                     if stop.load(Ordering::Relaxed) {
                         return Ok(seen);
                     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use spillway_model::{DeliveryState, Selection};
 use spillway_store::sqlite::{SqliteSettings, SqliteStore};
 use spillway_store::{Store, Unobserved};
 use spillway_testkit::large_tests_wanted;
@@ -218,6 +219,20 @@ async fn a_claim_of_a_share_reads_by_the_index() {
     let seen = accesses(&file, &texts).await;
     let of_claims = expected("claim of a share");
     assert!(seen.iter().all(|access| of_claims.contains(&access.as_str())), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_count_of_dead_deliveries_reads_their_index_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("spillway.db");
+    let store = open(&file).await;
+    recorder::listen();
+    let selection = Selection { state: Some(DeliveryState::Dead), ..Selection::default() };
+    assert_eq!(store.count(selection, 10).await.unwrap().deliveries, 0);
+    store.close().await;
+    drop(store);
+    let seen = accesses(&file, &recorder::heard(recorder::STATEMENTS)).await;
+    assert!(seen.iter().any(|access| access.starts_with("SEARCH x USING COVERING INDEX deliveries_dead")), "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
