@@ -36,7 +36,7 @@ async fn main() {
         Some(file) => Arc::new(SqliteStore::open(SqliteSettings::new(file), Arc::new(Unobserved)).await.unwrap()),
         None => Arc::new(PostgresStore::connect(PostgresSettings::new(place), Arc::new(Unobserved)).await.unwrap()),
     };
-    let at_once = at_once.unwrap_or(store.append_parallelism());
+    let at_once = at_once.unwrap_or(store.parallel_appends().lanes);
     let mut results = serde_json::Map::new();
     for batch in [64, 256] {
         let (mut appended, mut settled) = (Vec::new(), Vec::new());

@@ -150,6 +150,15 @@ impl StoreObserver for Unobserved {
     fn pool_wait(&self, _: Duration) {}
 }
 
+/// Calls of [`Store::append`] that are worth having under way at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParallelAppends {
+    /// Calls; at least one.
+    pub lanes: usize,
+    /// Events with which another call begins beside one that is under way: smaller ones had better wait and share.
+    pub least_events: usize,
+}
+
 /// Durable storage. Every method is atomic: it happens whole or not at all, also across a crash.
 ///
 /// Errors carry whether trying again can help ([`StoreError::is_transient`]). After an error of a write the caller must
@@ -159,8 +168,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// `sqlite` or `postgres`.
     fn engine(&self) -> &'static str;
 
-    /// How many [`Store::append`] calls are worth having under way at once.
-    fn append_parallelism(&self) -> usize;
+    /// How many [`Store::append`] calls are worth having under way at once, and with how many events.
+    fn parallel_appends(&self) -> ParallelAppends;
 
     /// Stores events, their deliveries and their idempotency records in one transaction, flushed to disk when this returns.
     ///

@@ -25,8 +25,8 @@ pub mod sqlite;
 pub use amend::amend_configuration;
 pub use budgets::{BudgetRequest, BudgetUse, PlacesRequest};
 pub use contract::{
-    Backlog, COUNT_TIME, ClaimRequest, ClaimShare, NewRoute, PoolState, QueryKind, RetryOutcome, Store, StoreObserver,
-    Unobserved,
+    Backlog, COUNT_TIME, ClaimRequest, ClaimShare, NewRoute, ParallelAppends, PoolState, QueryKind, RetryOutcome,
+    Store, StoreObserver, Unobserved,
 };
 pub use counts::StatementCounts;
 pub use documents::{DOCUMENT_LIMIT_BYTES, DOCUMENT_LIST_LIMIT, DOCUMENT_NAME_LIMIT_BYTES, Document};

@@ -42,8 +42,8 @@ use sqlx::{ConnectOptions, Connection, Row};
 use crate::retention::Sweep;
 use crate::{
     Backlog, BudgetRequest, BudgetUse, ClaimRequest, DeadLetters, DeliveryFilter, Document, EventFilter, ExpireLimits,
-    Expired, HeldReplay, NewRoute, Page, PlacesRequest, PoolState, QueryKind, ReplayFilter, ReplayStep,
-    RetentionPolicy, RetryOutcome, Selected, Store, StoreError, StoreErrorKind, StoreObserver,
+    Expired, HeldReplay, NewRoute, Page, ParallelAppends, PlacesRequest, PoolState, QueryKind, ReplayFilter,
+    ReplayStep, RetentionPolicy, RetryOutcome, Selected, Store, StoreError, StoreErrorKind, StoreObserver,
 };
 use claim::Memory;
 pub use examination::PostgresExaminer;
@@ -193,8 +193,8 @@ impl Store for PostgresStore {
         "postgres"
     }
 
-    fn append_parallelism(&self) -> usize {
-        self.settings.append_parallelism.max(1)
+    fn parallel_appends(&self) -> ParallelAppends {
+        ParallelAppends { lanes: self.settings.append_parallelism.max(1), least_events: 48 }
     }
 
     async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError> {

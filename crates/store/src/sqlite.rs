@@ -9,6 +9,7 @@ mod claimable;
 mod configuration;
 mod documents;
 mod examination;
+mod flush;
 mod follow;
 mod operation;
 mod reads;
@@ -42,10 +43,11 @@ use crate::retention::Sweep;
 use crate::schema;
 use crate::{
     Backlog, BudgetRequest, BudgetUse, ClaimRequest, DeadLetters, DeliveryFilter, Document, EventFilter, ExpireLimits,
-    Expired, HeldReplay, NewRoute, Page, PlacesRequest, PoolState, QueryKind, ReplayFilter, ReplayStep,
-    RetentionPolicy, RetryOutcome, Selected, Store, StoreError, StoreErrorKind, StoreObserver,
+    Expired, HeldReplay, NewRoute, Page, ParallelAppends, PlacesRequest, PoolState, QueryKind, ReplayFilter,
+    ReplayStep, RetentionPolicy, RetryOutcome, Selected, Store, StoreError, StoreErrorKind, StoreObserver,
 };
 pub use examination::SqliteExaminer;
+use flush::{Failure, Flusher};
 use operation::Operation;
 use task::{Work, ask};
 use writer::Writer;
@@ -98,6 +100,7 @@ pub struct SqliteStore {
     tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
     /// The order key up to which the last call of housekeeping looked.
     order_checked: AtomicI64,
+    flush_failure: Failure,
     /// The database file, for flushes beside SQLite. Dropped after all connections: closing any descriptor of the file
     /// drops SQLite's locks on it.
     _database: Arc<File>,
@@ -131,7 +134,8 @@ impl SqliteStore {
             .pragma("cache_size", "-8192")
             .log_statements(LevelFilter::Trace)
             .log_slow_statements(LevelFilter::Off, Duration::MAX);
-        let mut connection = options.connect().await?;
+        // Its commits are flushed beside it, before they are answered.
+        let mut connection = options.clone().synchronous(SqliteSynchronous::Normal).connect().await?;
         migrate(&mut connection).await?;
 
         let readers = SqlitePoolOptions::new()
@@ -144,7 +148,10 @@ impl SqliteStore {
         let database = File::open(&settings.path).map(Arc::new).map_err(sqlx::Error::Io)?;
         let (checkpointer, checkpoints) = checkpoint::start(database.clone(), options.connect().await?);
         let (sender, operations) = mpsc::channel(WRITER_QUEUE);
-        let writer = Writer::new(connection, &settings, observer.clone(), checkpoints).await?;
+        let log = open_log(&settings.path)?;
+        let flusher = Flusher::start(move || log.sync_data());
+        let flush_failure = flusher.failure();
+        let writer = Writer::new(connection, &settings, observer.clone(), checkpoints, flusher).await?;
         let tasks = tokio::sync::Mutex::new(vec![tokio::spawn(writer.run(operations)), checkpointer]);
         Ok(Self {
             writer: sender,
@@ -154,6 +161,7 @@ impl SqliteStore {
             sweep: Arc::default(),
             tasks,
             order_checked: AtomicI64::new(i64::MIN),
+            flush_failure,
             _database: database,
             _lock: lock,
         })
@@ -199,6 +207,13 @@ impl SqliteStore {
     }
 }
 
+/// The write-ahead log, which is there while a connection is open.
+fn open_log(database: &Path) -> Result<File, StoreError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-wal");
+    File::options().write(true).open(path).map_err(|error| sqlx::Error::Io(error).into())
+}
+
 fn lock(path: &Path) -> Result<File, StoreError> {
     let refused = |kind, text: String| StoreError::new(kind, text);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -239,8 +254,9 @@ impl Store for SqliteStore {
         "sqlite"
     }
 
-    fn append_parallelism(&self) -> usize {
-        1
+    /// One is executed while the one before is flushed.
+    fn parallel_appends(&self) -> ParallelAppends {
+        ParallelAppends { lanes: 2, least_events: 32 }
     }
 
     async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError> {
@@ -462,6 +478,7 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
+        self.flush_failure.check()?;
         self.read(QueryKind::Lookup, async { Ok(sqlx::query("SELECT 1").execute(&self.readers).await.map(|_| ())?) })
             .await
     }

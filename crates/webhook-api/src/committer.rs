@@ -31,8 +31,6 @@ pub struct CommitterSettings {
     pub lease: Duration,
 }
 
-/// While a commit is under way another one begins only for this many events: small ones had better wait and share.
-const PARALLEL_BATCH: usize = 48;
 /// Longest that a commit is put off for events that are on their way.
 const LONGEST_PATIENCE: Duration = Duration::from_micros(400);
 
@@ -136,14 +134,14 @@ impl Committer {
 
     /// Works until the last handle is dropped.
     pub async fn run(mut self) {
-        let lanes = self.store.append_parallelism().max(1);
+        let parallel = self.store.parallel_appends();
         let mut commits = FuturesUnordered::new();
         let mut gathered = Vec::with_capacity(self.settings.batch);
         let mut pace = Pace::default();
         let mut open = true;
         while open || !commits.is_empty() || !gathered.is_empty() {
-            let enough = if commits.is_empty() { 1 } else { PARALLEL_BATCH.min(self.settings.batch) };
-            if commits.len() < lanes && gathered.len() >= enough {
+            let enough = if commits.is_empty() { 1 } else { parallel.least_events.min(self.settings.batch) };
+            if commits.len() < parallel.lanes && gathered.len() >= enough {
                 self.gather_more(&mut gathered, pace).await;
                 let batch = std::mem::replace(&mut gathered, Vec::with_capacity(self.settings.batch));
                 commits.push(commit(self.parts(), batch));

@@ -29,7 +29,7 @@ pub(crate) async fn append(engine: Engine, arguments: &BenchArgs) -> Result<Figu
 async fn round(store: &Arc<dyn Store>, duration: std::time::Duration) -> Result<f64, Failure> {
     let ids = Arc::new(IdGenerator::random(Arc::new(SystemClock)));
     let begun = Instant::now();
-    let lanes: Vec<_> = (0..store.append_parallelism())
+    let lanes: Vec<_> = (0..store.parallel_appends().lanes)
         .map(|_| {
             let (store, ids) = (store.clone(), ids.clone());
             tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! The only writer: takes what has gathered, does it in one transaction, answers everybody.
+//! The only writer: takes what has gathered and does it in one transaction; who asked is answered once it is flushed.
 
 mod append;
 mod claims;
@@ -16,7 +16,8 @@ use sqlx::{Arguments, AssertSqlSafe, Connection, Either, Executor, Row, SqliteCo
 use tokio::sync::mpsc;
 
 use super::checkpoint::{self, Checkpoints};
-use super::operation::{Operation, Outcome, answer, appended, refuse, stale_among};
+use super::flush::Flusher;
+use super::operation::{Operation, Outcome, appended, refuse, stale_among};
 use super::statements::{Kind, LARGEST, Text, Texts};
 use super::{SqliteSettings, configuration, rows};
 use crate::{QueryKind, StoreError, StoreErrorKind, StoreObserver};
@@ -47,6 +48,7 @@ pub(super) struct Writer {
     window: Duration,
     observer: Arc<dyn StoreObserver>,
     checkpoints: Checkpoints,
+    flusher: Flusher,
     begun: bool,
     /// Statements of the work that is under way, tries that were given up included.
     statements: Statements,
@@ -65,6 +67,7 @@ impl Writer {
         settings: &SqliteSettings,
         observer: Arc<dyn StoreObserver>,
         checkpoints: Checkpoints,
+        flusher: Flusher,
     ) -> Result<Self, StoreError> {
         let mut keys = HashMap::new();
         for row in sqlx::query("SELECT id, key FROM known_ids").fetch_all(&mut connection).await? {
@@ -81,6 +84,7 @@ impl Writer {
             window,
             observer,
             checkpoints,
+            flusher,
             begun: false,
             statements: Statements::default(),
         })
@@ -106,6 +110,7 @@ impl Writer {
             }
         }
         drop(operations);
+        self.flusher.finish().await;
         if let Err(error) = checkpoint::passive(&mut self.connection).await {
             tracing::warn!(%error, "the last checkpoint failed; the next start reads the log instead");
         }
@@ -122,14 +127,17 @@ impl Writer {
         if operations.is_empty() {
             return;
         }
+        if let Err(error) = self.flusher.failure().check() {
+            return refuse(operations, &error);
+        }
         match self.transact_observed(&operations).await {
-            Ok(outcomes) => answer(operations, outcomes),
+            Ok(outcomes) => self.flusher.flush(operations, outcomes).await,
             Err(error) if operations.len() == 1 || error.is_transient() => refuse(operations, &error),
             Err(_) => {
                 for operation in operations {
                     let alone = vec![operation];
                     match self.transact_observed(&alone).await {
-                        Ok(outcomes) => answer(alone, outcomes),
+                        Ok(outcomes) => self.flusher.flush(alone, outcomes).await,
                         Err(error) => refuse(alone, &error),
                     }
                 }

@@ -239,6 +239,6 @@ async fn an_open_store_answers_and_has_a_pool(test: TestStore) {
     test.store.ping().await.unwrap();
     let pool = test.store.pool();
     assert!(pool.max > 0 && pool.idle + pool.used <= pool.max, "{pool:?}");
-    assert!(test.store.append_parallelism() > 0);
+    assert!(test.store.parallel_appends().lanes > 0);
     assert!(["sqlite", "postgres"].contains(&test.store.engine()));
 }

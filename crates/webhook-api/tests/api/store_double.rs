@@ -7,8 +7,8 @@ use spillway_model::{
 };
 use spillway_store::{
     Backlog, BudgetRequest, BudgetUse, ClaimRequest, DeadLetters, DeliveryFilter, Document, EventFilter, ExpireLimits,
-    Expired, HeldReplay, NewRoute, Page, PlacesRequest, PoolState, ReplayFilter, ReplayStep, RetentionPolicy,
-    RetryOutcome, Selected, Store, StoreError, StoreErrorKind,
+    Expired, HeldReplay, NewRoute, Page, ParallelAppends, PlacesRequest, PoolState, ReplayFilter, ReplayStep,
+    RetentionPolicy, RetryOutcome, Selected, Store, StoreError, StoreErrorKind,
 };
 
 /// What the store of the committer does. The committer only appends; nothing else is ever called.
@@ -24,8 +24,8 @@ impl Store for StoreDouble {
         "double"
     }
 
-    fn append_parallelism(&self) -> usize {
-        1
+    fn parallel_appends(&self) -> ParallelAppends {
+        ParallelAppends { lanes: 1, least_events: 1 }
     }
 
     async fn append(&self, _: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError> {

@@ -10,8 +10,8 @@ use spillway_model::{
 };
 use spillway_store::{
     Backlog, BudgetRequest, BudgetUse, ClaimRequest, DeadLetters, DeliveryFilter, Document, EventFilter, ExpireLimits,
-    Expired, HeldReplay, NewRoute, Page, PlacesRequest, PoolState, ReplayFilter, ReplayStep, RetentionPolicy,
-    RetryOutcome, Selected, Store, StoreError, StoreErrorKind,
+    Expired, HeldReplay, NewRoute, Page, ParallelAppends, PlacesRequest, PoolState, ReplayFilter, ReplayStep,
+    RetentionPolicy, RetryOutcome, Selected, Store, StoreError, StoreErrorKind,
 };
 
 #[derive(Debug)]
@@ -84,8 +84,8 @@ impl Store for FaultyStore {
         self.inner.engine()
     }
 
-    fn append_parallelism(&self) -> usize {
-        self.inner.append_parallelism()
+    fn parallel_appends(&self) -> ParallelAppends {
+        self.inner.parallel_appends()
     }
 
     async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError> {
