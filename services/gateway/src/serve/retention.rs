@@ -132,9 +132,9 @@ impl Pace {
     const FEWEST: usize = 100;
     const MOST: usize = 2_000;
     /// A round that takes longer was too large, or came at a bad time.
-    const LONG: Duration = Duration::from_millis(15);
+    const LONG: Duration = Duration::from_millis(10);
     /// A round that takes less may be larger.
-    const SHORT: Duration = Duration::from_millis(6);
+    const SHORT: Duration = Duration::from_millis(4);
     /// The rest is so many times as long as the round was.
     const REST: u32 = 3;
     const SHORTEST_REST: Duration = Duration::from_millis(10);
