@@ -45,7 +45,7 @@ async fn rig() -> Rig {
 /// Adds up windows until the candidate has so many requests.
 async fn until(meter: &mut impl Meter, plan: &Plan, requests: u64) -> (Vec<Block>, BTreeMap<String, Reading>) {
     let (mut blocks, mut readings) = (Vec::new(), BTreeMap::new());
-    wait_until("the requests in Prometheus", Duration::from_secs(20), async || {
+    wait_until("the requests in Prometheus", Duration::from_secs(60), async || {
         let measured = meter.sample(plan, &progressing(), SystemClock.now()).await;
         blocks.extend(measured.blocks);
         readings = measured.readings;
@@ -60,7 +60,7 @@ fn total(blocks: &[Block], of: impl Fn(&Block) -> Option<u64>) -> u64 {
 }
 
 async fn settled(meter: &mut impl Meter, plan: &Plan) {
-    wait_until("a first scrape of both slots", Duration::from_secs(20), async || {
+    wait_until("a first scrape of both slots", Duration::from_secs(60), async || {
         let measured = meter.sample(plan, &progressing(), SystemClock.now()).await;
         measured.troubles.is_empty()
             && measured.blocks.iter().any(|block| block.candidate.is_some() && block.live.is_some())
