@@ -1,6 +1,6 @@
 //! The embedded engine: one SQLite file, one writer connection, a pool of readers, a checkpointer beside them.
 //!
-//! Everything that is asked of the writer while a transaction is being flushed shares the next one, whatever it is: one flush
+//! Everything that is asked of the writer while a transaction is being executed shares the next one, whatever it is: one flush
 //! serves appends, settlements and claims together.
 
 mod budgets;
@@ -11,6 +11,7 @@ mod documents;
 mod examination;
 mod flush;
 mod follow;
+mod migrations;
 mod operation;
 mod reads;
 mod replays;
@@ -22,6 +23,7 @@ mod task;
 mod writer;
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -33,21 +35,19 @@ use spillway_model::{
     Appended, Attempt, Claimed, Configuration, ConfigurationChange, Delivery, DeliveryId, DestinationId, Event,
     EventId, EventSummary, Lease, NewEvent, Replay, ReplayId, Selection, Settlement, SourceId, UnixMillis,
 };
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row, SqlStr};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::retention::Sweep;
-use crate::schema;
 use crate::{
     Backlog, BudgetRequest, BudgetUse, ClaimRequest, DeadLetters, DeliveryFilter, Document, EventFilter, ExpireLimits,
     Expired, HeldReplay, NewRoute, Page, ParallelAppends, PlacesRequest, PoolState, QueryKind, ReplayFilter,
     ReplayStep, RetentionPolicy, RetryOutcome, Selected, Store, StoreError, StoreErrorKind, StoreObserver,
 };
 pub use examination::SqliteExaminer;
-use flush::{Failure, Flusher};
+use flush::{FlushFailure, Flusher};
 use operation::Operation;
 use task::{Work, ask};
 use writer::Writer;
@@ -81,13 +81,6 @@ impl SqliteSettings {
 const WRITER_QUEUE: usize = 1_024;
 /// Order keys that one call of housekeeping looks at.
 const ORDER_CHECKED: usize = 10_000;
-/// Version, name and text of each migration.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
-    (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
-    (2, "worker shares", include_str!("../migrations/sqlite/0002_worker_shares.sql")),
-    (3, "order and replays", include_str!("../migrations/sqlite/0003_order_and_replays.sql")),
-    (4, "retention", include_str!("../migrations/sqlite/0004_retention.sql")),
-];
 
 /// A store in one SQLite file. One process at a time may open it.
 #[derive(Debug)]
@@ -100,7 +93,7 @@ pub struct SqliteStore {
     tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
     /// The order key up to which the last call of housekeeping looked.
     order_checked: AtomicI64,
-    flush_failure: Failure,
+    flush_failure: FlushFailure,
     /// The database file, for flushes beside SQLite. Dropped after all connections: closing any descriptor of the file
     /// drops SQLite's locks on it.
     _database: Arc<File>,
@@ -120,6 +113,15 @@ impl SqliteStore {
     /// # Errors
     /// When another process has the file open, when it cannot be read or written, or when a newer version made it.
     pub async fn open(settings: SqliteSettings, observer: Arc<dyn StoreObserver>) -> Result<Self, StoreError> {
+        Self::open_with(settings, observer, |log| move || log.sync_data()).await
+    }
+
+    /// `flush` is given the write-ahead log and makes what flushes it.
+    async fn open_with<F: FnMut() -> io::Result<()> + Send + 'static>(
+        settings: SqliteSettings,
+        observer: Arc<dyn StoreObserver>,
+        flush: impl FnOnce(File) -> F,
+    ) -> Result<Self, StoreError> {
         let lock = lock(&settings.path)?;
         let options = SqliteConnectOptions::new()
             .filename(&settings.path)
@@ -136,7 +138,9 @@ impl SqliteStore {
             .log_slow_statements(LevelFilter::Off, Duration::MAX);
         // Its commits are flushed beside it, before they are answered.
         let mut connection = options.clone().synchronous(SqliteSynchronous::Normal).connect().await?;
-        migrate(&mut connection).await?;
+        migrations::migrate(&mut connection).await?;
+        // Whatever the log still holds is in the database file, flushed, before anything is written behind it: an earlier flush may have failed.
+        checkpoint::passive(&mut connection).await?;
 
         let readers = SqlitePoolOptions::new()
             .max_connections(settings.read_connections.max(1))
@@ -148,8 +152,7 @@ impl SqliteStore {
         let database = File::open(&settings.path).map(Arc::new).map_err(sqlx::Error::Io)?;
         let (checkpointer, checkpoints) = checkpoint::start(database.clone(), options.connect().await?);
         let (sender, operations) = mpsc::channel(WRITER_QUEUE);
-        let log = open_log(&settings.path)?;
-        let flusher = Flusher::start(move || log.sync_data());
+        let flusher = Flusher::start(flush(open_log(&settings.path)?));
         let flush_failure = flusher.failure();
         let writer = Writer::new(connection, &settings, observer.clone(), checkpoints, flusher).await?;
         let tasks = tokio::sync::Mutex::new(vec![tokio::spawn(writer.run(operations)), checkpointer]);
@@ -236,16 +239,6 @@ fn lock(path: &Path) -> Result<File, StoreError> {
             ),
         )),
     }
-}
-
-async fn migrate(connection: &mut sqlx::SqliteConnection) -> Result<(), StoreError> {
-    let migrations = MIGRATIONS.map(|(version, description, sql)| {
-        Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
-    });
-    let migrator = Migrator { migrations: migrations.to_vec().into(), ignore_missing: true, ..Migrator::DEFAULT };
-    migrator.run(&mut *connection).await.map_err(schema::from_migration)?;
-    let needed = sqlx::query("SELECT version FROM schema_needs").fetch_one(connection).await?.try_get(0)?;
-    schema::check_needs(needed, MIGRATIONS.map(|(version, ..)| version))
 }
 
 #[async_trait]

@@ -10,7 +10,8 @@ use spillway_model::{Clock as _, SystemClock};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
-use super::{MIGRATIONS, documents, reads};
+use super::migrations::MIGRATIONS;
+use super::{documents, reads};
 use crate::examination::{
     DeadLetterFacts, Examiner, Facts, FileFacts, IndexFacts, IntegrityFacts, Part, ServerFacts, UnusedIndex, indexes_of,
 };

@@ -7,8 +7,8 @@
 //! first frame whose running checksum does not match (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>).
 //!
 //! After a flush that failed, the kernel may have dropped what it could not write, and the next flush would succeed without it (Rebello et al.,
-//! "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So nothing more is accepted until the store is opened anew, which reads what
-//! the disk really has.
+//! "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So nothing more is accepted until the store is opened anew, which
+//! first copies what the log holds into the database file and flushes that.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -32,15 +32,15 @@ struct Committed {
 /// The writer's side.
 pub(super) struct Flusher {
     committed: mpsc::Sender<Committed>,
-    failure: Failure,
+    failure: FlushFailure,
     thread: JoinHandle<()>,
 }
 
 /// Why a flush failed, once one has.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Failure(Arc<OnceLock<String>>);
+pub(super) struct FlushFailure(Arc<OnceLock<String>>);
 
-impl Failure {
+impl FlushFailure {
     /// # Errors
     /// When a flush has failed.
     pub(super) fn check(&self) -> Result<(), StoreError> {
@@ -55,7 +55,7 @@ impl Flusher {
     /// Starts the thread. `flush` makes durable what was written to the log before it was called.
     pub(super) fn start(flush: impl FnMut() -> io::Result<()> + Send + 'static) -> Self {
         let (sender, committed) = mpsc::channel(AHEAD);
-        let failure = Failure::default();
+        let failure = FlushFailure::default();
         let thread = tokio::task::spawn_blocking({
             let failure = failure.clone();
             move || run(committed, flush, &failure)
@@ -63,7 +63,7 @@ impl Flusher {
         Self { committed: sender, failure, thread }
     }
 
-    pub(super) fn failure(&self) -> Failure {
+    pub(super) fn failure(&self) -> FlushFailure {
         self.failure.clone()
     }
 
@@ -83,7 +83,7 @@ impl Flusher {
     }
 }
 
-fn run(mut committed: mpsc::Receiver<Committed>, mut flush: impl FnMut() -> io::Result<()>, failure: &Failure) {
+fn run(mut committed: mpsc::Receiver<Committed>, mut flush: impl FnMut() -> io::Result<()>, failure: &FlushFailure) {
     while let Some(Committed { operations, outcomes }) = committed.blocking_recv() {
         let flushed = failure.check().and_then(|()| {
             flush().or_else(|error| {
@@ -108,6 +108,8 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::sqlite::{SqliteSettings, SqliteStore};
+    use crate::{Store, Unobserved};
 
     fn asked() -> (Vec<Operation>, Vec<Outcome>, oneshot::Receiver<Result<u64, StoreError>>) {
         let (answer, wait) = oneshot::channel();
@@ -125,6 +127,26 @@ mod tests {
         finish.send(()).unwrap();
         assert_eq!(wait.await.unwrap().unwrap(), 7);
         flusher.finish().await;
+    }
+
+    #[tokio::test]
+    async fn a_store_whose_flush_failed_is_not_ready_until_it_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = || SqliteSettings::new(folder.path().join("spillway.db"));
+        let fails = |_| || Err(io::Error::other("input/output error"));
+        let store = SqliteStore::open_with(settings(), Arc::new(Unobserved), fails).await.unwrap();
+        store.ping().await.unwrap();
+        for _ in 0..2 {
+            let error = store.change_configuration(Vec::new()).await.unwrap_err();
+            assert_eq!((error.kind(), error.is_transient()), (StoreErrorKind::Unavailable, true));
+        }
+        assert!(store.ping().await.unwrap_err().to_string().contains("start again"));
+        store.close().await;
+        drop(store);
+        let store = SqliteStore::open(settings(), Arc::new(Unobserved)).await.unwrap();
+        store.ping().await.unwrap();
+        store.change_configuration(Vec::new()).await.unwrap();
+        store.close().await;
     }
 
     #[tokio::test]
