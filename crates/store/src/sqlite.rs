@@ -152,7 +152,7 @@ impl SqliteStore {
         let database = File::open(&settings.path).map(Arc::new).map_err(sqlx::Error::Io)?;
         let (checkpointer, checkpoints) = checkpoint::start(database.clone(), options.connect().await?);
         let (sender, operations) = mpsc::channel(WRITER_QUEUE);
-        let flusher = Flusher::start(flush(open_log(&settings.path)?));
+        let flusher = Flusher::start(flush(open_log(&settings.path)?), observer.clone());
         let flush_failure = flusher.failure();
         let writer = Writer::new(connection, &settings, observer.clone(), checkpoints, flusher).await?;
         let tasks = tokio::sync::Mutex::new(vec![tokio::spawn(writer.run(operations)), checkpointer]);

@@ -12,21 +12,25 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::operation::{Operation, Outcome, answer, refuse};
-use crate::{StoreError, StoreErrorKind};
+use super::writer::Statements;
+use crate::{StoreError, StoreErrorKind, StoreObserver};
 
 /// Transactions that wait for a flush at most, beside the one that is being flushed. A writer that is further ahead would make small
 /// transactions, which cost more.
 const AHEAD: usize = 1;
 
 /// A committed transaction: what was asked and what it came to.
-struct Committed {
-    operations: Vec<Operation>,
-    outcomes: Vec<Outcome>,
+pub(super) struct Committed {
+    pub(super) operations: Vec<Operation>,
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) statements: Statements,
+    pub(super) begun: Instant,
 }
 
 /// The writer's side.
@@ -53,12 +57,15 @@ impl FlushFailure {
 
 impl Flusher {
     /// Starts the thread. `flush` makes durable what was written to the log before it was called.
-    pub(super) fn start(flush: impl FnMut() -> io::Result<()> + Send + 'static) -> Self {
+    pub(super) fn start(
+        flush: impl FnMut() -> io::Result<()> + Send + 'static,
+        observer: Arc<dyn StoreObserver>,
+    ) -> Self {
         let (sender, committed) = mpsc::channel(AHEAD);
         let failure = FlushFailure::default();
         let thread = tokio::task::spawn_blocking({
             let failure = failure.clone();
-            move || run(committed, flush, &failure)
+            move || run(committed, flush, &failure, &*observer)
         });
         Self { committed: sender, failure, thread }
     }
@@ -68,8 +75,8 @@ impl Flusher {
     }
 
     /// Has a committed transaction flushed and answered. Waits while too many are ahead of it.
-    pub(super) async fn flush(&self, operations: Vec<Operation>, outcomes: Vec<Outcome>) {
-        if let Err(mpsc::error::SendError(lost)) = self.committed.send(Committed { operations, outcomes }).await {
+    pub(super) async fn flush(&self, committed: Committed) {
+        if let Err(mpsc::error::SendError(lost)) = self.committed.send(committed).await {
             refuse(lost.operations, &StoreError::new(StoreErrorKind::Internal, "the thread that flushes has ended"));
         }
     }
@@ -83,8 +90,13 @@ impl Flusher {
     }
 }
 
-fn run(mut committed: mpsc::Receiver<Committed>, mut flush: impl FnMut() -> io::Result<()>, failure: &FlushFailure) {
-    while let Some(Committed { operations, outcomes }) = committed.blocking_recv() {
+fn run(
+    mut committed: mpsc::Receiver<Committed>,
+    mut flush: impl FnMut() -> io::Result<()>,
+    failure: &FlushFailure,
+    observer: &dyn StoreObserver,
+) {
+    while let Some(Committed { operations, outcomes, statements, begun }) = committed.blocking_recv() {
         let flushed = failure.check().and_then(|()| {
             flush().or_else(|error| {
                 let message = failure.0.get_or_init(|| {
@@ -94,6 +106,7 @@ fn run(mut committed: mpsc::Receiver<Committed>, mut flush: impl FnMut() -> io::
                 failure.check()
             })
         });
+        statements.observe(observer, &operations, begun.elapsed());
         match flushed {
             Ok(()) => answer(operations, outcomes),
             Err(error) => refuse(operations, &error),
@@ -111,17 +124,18 @@ mod tests {
     use crate::sqlite::{SqliteSettings, SqliteStore};
     use crate::{Store, Unobserved};
 
-    fn asked() -> (Vec<Operation>, Vec<Outcome>, oneshot::Receiver<Result<u64, StoreError>>) {
+    fn asked() -> (Committed, oneshot::Receiver<Result<u64, StoreError>>) {
         let (answer, wait) = oneshot::channel();
-        (vec![Operation::Prune { before: 0, answer }], vec![Outcome::Pruned(7)], wait)
+        let (operations, outcomes) = (vec![Operation::Prune { before: 0, answer }], vec![Outcome::Pruned(7)]);
+        (Committed { operations, outcomes, statements: Statements::default(), begun: Instant::now() }, wait)
     }
 
     #[tokio::test]
     async fn nobody_is_answered_before_the_flush() {
         let (finish, finished) = blocking::channel();
-        let flusher = Flusher::start(move || finished.recv().map_err(io::Error::other));
-        let (operations, outcomes, mut wait) = asked();
-        flusher.flush(operations, outcomes).await;
+        let flusher = Flusher::start(move || finished.recv().map_err(io::Error::other), Arc::new(Unobserved));
+        let (committed, mut wait) = asked();
+        flusher.flush(committed).await;
         let early = tokio::time::timeout(std::time::Duration::from_millis(50), &mut wait).await;
         assert!(early.is_err(), "answered before its flush: {early:?}");
         finish.send(()).unwrap();
@@ -152,11 +166,11 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_accepted_after_a_flush_that_failed() {
         let mut results = [Err(io::Error::other("input/output error")), Ok(())].into_iter();
-        let flusher = Flusher::start(move || results.next().unwrap_or(Ok(())));
+        let flusher = Flusher::start(move || results.next().unwrap_or(Ok(())), Arc::new(Unobserved));
         flusher.failure().check().unwrap();
         for _ in 0..2 {
-            let (operations, outcomes, wait) = asked();
-            flusher.flush(operations, outcomes).await;
+            let (committed, wait) = asked();
+            flusher.flush(committed).await;
             let error = wait.await.unwrap().unwrap_err();
             assert_eq!(error.kind(), StoreErrorKind::Unavailable);
             assert!(error.to_string().contains("input/output error"), "{error}");

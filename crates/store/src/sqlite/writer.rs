@@ -2,6 +2,7 @@
 
 mod append;
 mod claims;
+mod observed;
 mod order;
 mod replays;
 
@@ -16,11 +17,12 @@ use sqlx::{Arguments, AssertSqlSafe, Connection, Either, Executor, Row, SqliteCo
 use tokio::sync::mpsc;
 
 use super::checkpoint::{self, Checkpoints};
-use super::flush::Flusher;
+use super::flush::{Committed, Flusher};
 use super::operation::{Operation, Outcome, appended, refuse, stale_among};
 use super::statements::{Kind, LARGEST, Text, Texts};
 use super::{SqliteSettings, configuration, rows};
-use crate::{QueryKind, StoreError, StoreErrorKind, StoreObserver};
+use crate::{StoreError, StoreErrorKind, StoreObserver};
+pub(super) use observed::Statements;
 pub(super) use order::Ended;
 
 /// Operations that share one transaction at most; the rest waits for the next one.
@@ -52,13 +54,6 @@ pub(super) struct Writer {
     begun: bool,
     /// Statements of the work that is under way, tries that were given up included.
     statements: Statements,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Statements {
-    append: u32,
-    settle: u32,
-    tasks: u32,
 }
 
 impl Writer {
@@ -130,65 +125,33 @@ impl Writer {
         if let Err(error) = self.flusher.failure().check() {
             return refuse(operations, &error);
         }
-        match self.transact_observed(&operations).await {
-            Ok(outcomes) => self.flusher.flush(operations, outcomes).await,
-            Err(error) if operations.len() == 1 || error.is_transient() => refuse(operations, &error),
-            Err(_) => {
+        match self.commit(operations).await {
+            Ok(()) => {}
+            Err((operations, error)) if operations.len() == 1 || error.is_transient() => refuse(operations, &error),
+            Err((operations, _)) => {
                 for operation in operations {
-                    let alone = vec![operation];
-                    match self.transact_observed(&alone).await {
-                        Ok(outcomes) => self.flusher.flush(alone, outcomes).await,
-                        Err(error) => refuse(alone, &error),
+                    if let Err((alone, error)) = self.commit(vec![operation]).await {
+                        refuse(alone, &error);
                     }
                 }
             }
         }
     }
 
-    async fn transact_observed(&mut self, operations: &[Operation]) -> Result<Vec<Outcome>, StoreError> {
-        let start = Instant::now();
+    /// One transaction. What is committed is flushed and answered beside the writer.
+    async fn commit(&mut self, operations: Vec<Operation>) -> Result<(), (Vec<Operation>, StoreError)> {
+        let begun = Instant::now();
         self.statements = Statements::default();
-        let result = self.transact(operations).await;
-        self.observe(operations, start.elapsed());
-        result
-    }
-
-    fn observe(&self, operations: &[Operation], elapsed: Duration) {
-        let (mut appended, mut settled) = (0, 0);
-        for operation in operations {
-            match operation {
-                Operation::Append { events, .. } => appended += events.len(),
-                Operation::Settle { settlements, .. } => settled += settlements.len(),
-                Operation::Renew { leases, .. } => {
-                    let looked_up = u32::try_from(leases.len()).unwrap_or(u32::MAX);
-                    self.observer.query(QueryKind::Renew, elapsed, looked_up + n_chunks(leases.len()), leases.len());
-                }
-                Operation::Retry { .. } => self.observer.query(QueryKind::Retry, elapsed, 2, 1),
-                Operation::Configure { changes, .. } => {
-                    let statements = u32::try_from(changes.len() + 1).unwrap_or(u32::MAX);
-                    self.observer.query(QueryKind::Configuration, elapsed, statements, changes.len());
-                }
-                Operation::Deliver { to, .. } => self.observer.query(QueryKind::Retry, elapsed, 4, to.len()),
-                Operation::AdvanceReplay { step, .. } => {
-                    let retries = u32::try_from(2 * step.due.len()).unwrap_or(u32::MAX);
-                    self.observer.query(QueryKind::Retry, elapsed, 2 + retries, step.due.len());
-                }
-                Operation::CreateReplay { .. } => self.observer.query(QueryKind::Retry, elapsed, 1, 1),
-                Operation::CancelReplay { .. } => self.observer.query(QueryKind::Retry, elapsed, 2, 1),
-                Operation::HoldReplay { .. } => self.observer.query(QueryKind::Maintenance, elapsed, 1, 1),
-                Operation::Release { ended, .. } => {
-                    self.observer.query(QueryKind::Maintenance, elapsed, 4 * n_chunks(ended.len()), ended.len());
-                }
-                Operation::Prune { .. } => self.observer.query(QueryKind::Maintenance, elapsed, 1, 1),
-                Operation::Task(_) => self.observer.query(QueryKind::Maintenance, elapsed, self.statements.tasks, 1),
-                Operation::Claim { .. } | Operation::Close { .. } => {}
+        match self.transact(&operations).await {
+            Ok(outcomes) => {
+                let statements = self.statements;
+                self.flusher.flush(Committed { operations, outcomes, statements, begun }).await;
+                Ok(())
             }
-        }
-        if appended > 0 {
-            self.observer.query(QueryKind::Append, elapsed, self.statements.append, appended);
-        }
-        if settled > 0 {
-            self.observer.query(QueryKind::Settle, elapsed, self.statements.settle, settled);
+            Err(error) => {
+                self.statements.observe(&*self.observer, &operations, begun.elapsed());
+                Err((operations, error))
+            }
         }
     }
 
