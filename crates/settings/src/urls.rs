@@ -1,6 +1,7 @@
 //! Addresses of what the gateway talks to, and of itself.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -18,6 +19,20 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// A PostgreSQL database: `postgres://…` or `postgresql://…`, with its password.
     Postgres(Secret),
+}
+
+impl StoreUrl {
+    /// Whether the database takes processor time of this machine: SQLite does, and a server at a loopback address or a socket.
+    #[must_use]
+    pub fn is_on_this_machine(&self) -> bool {
+        let Self::Postgres(url) = self else { return true };
+        let Ok(url) = url::Url::parse(url.expose()) else { return false };
+        let named = url.query_pairs().find(|(name, _)| matches!(&**name, "host" | "hostaddr")).map(|(_, host)| host);
+        let host = named.as_deref().or(url.host_str()).unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let is_socket = host.is_empty() || host.starts_with('/') || host.starts_with("%2F") || host.starts_with("%2f");
+        is_socket || host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
 }
 
 impl FromStr for StoreUrl {
@@ -181,6 +196,25 @@ mod tests {
             ["", "sqlite://", "sqlite::memory:", "sqlite://:memory:", "sqlite://a?mode=ro", "mysql://h", "postgres://"]
         {
             assert_eq!(bad.parse::<StoreUrl>(), Err(InvalidUrl), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_database_is_on_this_machine_unless_its_server_is_elsewhere() {
+        for (url, expected) in [
+            ("sqlite://a.db", true),
+            ("postgres://localhost/d", true),
+            ("postgres://u:p@127.0.0.1:5433/d", true),
+            ("postgres://[::1]/d", true),
+            ("postgres:///d?user=u", true),
+            ("postgres://%2Frun%2Fpostgresql/d", true),
+            ("postgres://elsewhere/d?host=/run/postgresql", true),
+            ("postgres://localhost/d?host=elsewhere", false),
+            ("postgres://localhost.example/d", false),
+            ("postgres://10.0.0.7/d", false),
+            ("postgres://[fd00::7]/d", false),
+        ] {
+            assert_eq!(url.parse::<StoreUrl>().unwrap().is_on_this_machine(), expected, "{url}");
         }
     }
 

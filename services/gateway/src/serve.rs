@@ -8,6 +8,7 @@ mod retention;
 mod stopping;
 mod tls;
 
+use std::num::NonZero;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use spillway_settings::{Environment, Loaded, Settings, SettingsWarning};
+use spillway_settings::{Environment, Loaded, Settings, SettingsWarning, StoreUrl};
 use spillway_store::StoreErrorKind;
 use spillway_telemetry::Metrics;
 use spillway_webhook_api::{Committer, CurrentRouting, Front, Sampler, Streams};
@@ -112,7 +113,7 @@ fn with_settings(options: &ServeOptions, work: impl FnOnce(Loaded, Reload) -> Wo
             None
         }
     });
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&loaded.settings.store.url) {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &StartError::Runtime(error)),
     };
@@ -124,6 +125,17 @@ fn with_settings(options: &ServeOptions, work: impl FnOnce(Loaded, Reload) -> Wo
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
     }
+}
+
+/// A thread for each processor, but for one where the database works on this machine, too. With threads for all of them, SQLite's writer, or the
+/// server's processes, wait for their turn while requests that wait for them take it.
+fn runtime(store: &StoreUrl) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if store.is_on_this_machine() {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        builder.worker_threads((processors - 1).max(1));
+    }
+    builder.enable_all().build()
 }
 
 async fn serve(loaded: Loaded, reload: Reload) -> Result<Instant, StartError> {

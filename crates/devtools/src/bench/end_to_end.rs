@@ -125,7 +125,7 @@ pub(crate) async fn steady(arguments: &BenchArgs, rate: f64) -> Result<Table, Fa
     }
     push_all(&mut table, quantiles("bare relay: acknowledgement", &acknowledged));
     push_all(&mut table, quantiles("bare relay: arrival at the sink", &arrived));
-    disk::flushes(arguments)?.into_iter().for_each(|figure| table.push(figure));
+    disk::flushes(arguments)?.into_iter().chain(disk::pages(arguments)?).for_each(|figure| table.push(figure));
     let mut setups: Vec<_> =
         arguments.engines().into_iter().map(|engine| (engine.name(), engine, false, 8.0)).collect();
     if arguments.engines().contains(&Engine::Postgres) {

@@ -87,7 +87,7 @@ pub(crate) async fn steady(arguments: &BenchArgs, rate: f64) -> Result<Table, Fa
     for figure in quantiles("bare axum server", &rounds) {
         table.push(figure);
     }
-    disk::flushes(arguments)?.into_iter().for_each(|figure| table.push(figure));
+    disk::flushes(arguments)?.into_iter().chain(disk::pages(arguments)?).for_each(|figure| table.push(figure));
     for engine in arguments.engines() {
         let mut rounds = Vec::new();
         for _ in 0..arguments.rounds() {

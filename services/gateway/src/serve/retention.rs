@@ -132,9 +132,9 @@ impl Pace {
     const FEWEST: usize = 100;
     const MOST: usize = 2_000;
     /// A round that takes longer was too large, or came at a bad time.
-    const LONG: Duration = Duration::from_millis(10);
+    const LONG: Duration = Duration::from_millis(3);
     /// A round that takes less may be larger.
-    const SHORT: Duration = Duration::from_millis(4);
+    const SHORT: Duration = Duration::from_millis(1);
     /// The rest is so many times as long as the round was.
     const REST: u32 = 3;
     const SHORTEST_REST: Duration = Duration::from_millis(10);
@@ -177,12 +177,12 @@ mod tests {
     fn rounds_grow_while_they_are_short_shrink_when_they_are_long_and_are_followed_by_a_rest() {
         let ms = Duration::from_millis;
         let mut pace = Pace::default();
-        assert_eq!(pace.after(ms(2)), ms(10));
+        assert_eq!(pace.after(Duration::ZERO), ms(10));
         for _ in 0..100 {
-            pace.after(ms(2));
+            pace.after(Duration::ZERO);
         }
         assert_eq!(pace.rows, Pace::MOST);
-        assert_eq!((pace.after(ms(10)), pace.rows), (ms(30), Pace::MOST));
+        assert_eq!((pace.after(ms(3)), pace.rows), (ms(10), Pace::MOST));
         assert_eq!((pace.after(ms(100)), pace.rows), (ms(300), Pace::MOST / 2));
         for _ in 0..10 {
             assert_eq!(pace.after(Duration::from_secs(9)), Duration::from_secs(1));
