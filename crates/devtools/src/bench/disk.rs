@@ -15,7 +15,7 @@ const BLOCK: [u8; 4_096] = [0x5a; 4_096];
 /// Blocks of the file, which are written round and round as the engines do with their logs.
 const BLOCKS: u64 = 1_024;
 
-/// Size of the file whose pages are written for the first time.
+/// Pages of the file that is written for the first time: 64 MiB.
 const NEW_PAGES: u64 = 16_384;
 
 /// How long the kernel takes to have a page of a file in memory written, the first time and the next.
